@@ -1,0 +1,1 @@
+"""Codecs: each file has the same public names, `Config`, `encode` and `decode`."""

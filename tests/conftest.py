@@ -1,0 +1,37 @@
+"""Run every test on the CPU, as 8 devices, and check arrays against the shapes that annotations declare."""
+
+import os
+from pathlib import Path
+from types import ModuleType
+
+import hypothesis
+import jaxtyping
+import numpy as np
+import pytest
+
+from dfm import codecs, registry
+
+FAKE_CODECS = Path(__file__).parent / "fake_codecs"
+
+_CHECKED = ("fourier", "network", "quantize", "exact", "metrics", "codecs")  # mathematics, beyond the border
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["JAX_NUM_CPU_DEVICES"] = "8"
+jaxtyping.install_import_hook([f"dfm.{name}" for name in _CHECKED], "beartype.beartype")
+hypothesis.settings.register_profile("dfm", deadline=None)
+hypothesis.settings.load_profile("dfm")
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Add the codec `stored`, which keeps every pixel, to those of dfm."""
+    monkeypatch.setattr(codecs, "__path__", [*codecs.__path__, str(FAKE_CODECS)])
+    module = registry.get(codecs, "stored")
+    module.seen.clear()
+    return module
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    """Give 12 x 20 pixels of RGB noise."""
+    return np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
