@@ -21,7 +21,7 @@ lint: .venv/ready
 	@rm -f $@
 	@echo "Installing dfm and its libraries into .venv, once; this takes a minute or two"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
 clean:

@@ -44,7 +44,7 @@ class Contestant:
         sweep: image shape [H, W, C] -> settings of a rate-distortion curve.
         ladder: byte budget -> settings among which lies the best for it.
         encode: image [H, W, C], setting -> bytes. Raises ValueError where the codec cannot.
-        decode: bytes -> image [H, W, C], with gray as RGB where the format knows no gray.
+        decode: bytes -> image [H, W, C], whose channels `conform` makes those of the original.
     """
 
     name: str
@@ -105,12 +105,18 @@ def fit(contestant: Contestant, image: Image, max_bytes: int) -> File:
     return best
 
 
-def narrow(image: Image, channels: int) -> Image:
-    """Undo the widening of gray to RGB that a format without gray needs, by the mean of R, G and B."""
-    if image.shape[2] == channels:
-        return image
-    gray = np.rint(image[:, :, :3].mean(axis=2, keepdims=True)).astype(np.uint8)
-    return np.concatenate([gray, image[:, :, 3:]], axis=2)
+def conform(image: Image, channels: int) -> Image:
+    """Give a decoded image the channels of its original.
+
+    A format without gray holds it as RGB, whose mean is taken; some drop an alpha that is opaque everywhere.
+    """
+    colors = 1 if image.shape[2] < 3 else 3
+    color, alpha = image[:, :, :colors], image[:, :, colors:]
+    if channels < 3 and colors == 3:
+        color = np.rint(color.mean(axis=2, keepdims=True)).astype(np.uint8)
+    if channels % 2 == 0 and alpha.shape[2] == 0:
+        alpha = np.full_like(color[:, :, :1], 255)
+    return np.concatenate([color, alpha], axis=2)
 
 
 def _widen(image: Image, channels: Sequence[int]) -> Image:

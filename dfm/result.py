@@ -56,7 +56,7 @@ def measure(
     start = time.perf_counter()
     decoded = entry.decode(file.data)
     seconds = time.perf_counter() - start
-    decoded = contestant.narrow(decoded, original.shape[2])
+    decoded = contestant.conform(decoded, original.shape[2])
     side = min(original.shape[:2])
     return Result(
         codec=entry.name,

@@ -41,7 +41,9 @@ def cells(row: Row) -> list[str]:
 
 def _setting(name: str, value: Any) -> str:
     """Write words alone, and numbers with their name."""
-    return value if isinstance(value, str) else f"{name.replace('_', ' ')} {value:.4g}"
+    if isinstance(value, str):
+        return value
+    return f"{name.replace('_', ' ')} {f'{value:,}' if isinstance(value, int) else f'{value:.4g}'}"
 
 
 def bd_rates(rows: Sequence[Row]) -> tuple[str, list[tuple[str, str]]]:

@@ -1,8 +1,8 @@
 """Measure the coordinate codec against COIN's SIREN: python -m experiments.coordinate_rd CONFIG [key=value]
 
 For each photo, files at each budget of bytes, then SIRENs of COIN's shapes, each trained for the seconds that
-the codec took at the nearest budget, in the same run. Rows go to a JSON-lines file one by one; those that are there
-are not measured again.
+the codec took at the nearest budget, in the same run. Rows go to a JSON-lines file one by one; those that are
+there are not measured again.
 """
 
 import math
@@ -19,7 +19,7 @@ from experiments import kodak, rows, siren
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Choose photos, budgets in bytes, a preset, and shapes of SIREN, such as "5x20" (5 layers of 20), or none."""
+    """Choose photos, budgets in bytes, a preset, and shapes of SIREN, such as "5x20" for 5 layers of 20."""
 
     images: tuple[str, ...]
     budgets: tuple[int, ...]

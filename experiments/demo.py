@@ -46,7 +46,8 @@ def run(photo: Path, folder: Path, max_bytes: int) -> list[result.Result]:
     original = image.read(photo)
     folder.mkdir(parents=True, exist_ok=True)
     coded = folder / f"{photo.stem}.dfm"
-    _say(f"Fitting a Fourier network to {photo.name} ({console.shape(*original.shape)}), a minute or two on 2 cores")
+    what = f"{photo.name} ({console.shape(*original.shape)})"
+    _say(f"Fitting a Fourier network to {what}: a minute or two on 2 idle cores")
     seconds = encode(original, coded, max_bytes)
     decoded = dfm.decode(coded.read_bytes())
     image.write(folder / "decoded.png", decoded)

@@ -34,7 +34,7 @@ def facts() -> Row:
 
 
 def append(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
-    """Add a row to a file, made if need be, and see that it is on the disk.
+    """Add a row to a file, made if need be, and see that it is on the disk; a last line cut by a crash goes.
 
     Raises:
         OSError: the file cannot be written.
@@ -42,8 +42,10 @@ def append(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
     """
     line = json.dumps(row, allow_nan=False) + "\n"
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(line)
+    with open(path, "ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
 

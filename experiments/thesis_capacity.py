@@ -1,7 +1,7 @@
 """Repeat figure 5.1 of the thesis, PSNR over depth and width: python -m experiments.thesis_capacity CONFIG
 
-Rows go to a JSON-lines file, one for each network as soon as it is fitted, and are skipped when they are there; a
-table and a heat map are made of them. Overrides of the config follow it as key=value.
+Each network is a row of a JSON-lines file as soon as it is fitted, and is skipped when it is there. A table
+and a heat map are made of the rows. Overrides of the config follow it as key=value.
 """
 
 import itertools

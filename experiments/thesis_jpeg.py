@@ -1,8 +1,8 @@
 """Hold the thesis's network of 18 % of raw against JPEG: python -m experiments.thesis_jpeg CONFIG
 
-On each photo, the largest network whose float32 weights take at most that share of the raw image, and the largest
-JPEG file of no more bytes. Rows go to a JSON-lines file as soon as they are measured, and are skipped when they are
-there. Overrides of the config follow it as key=value.
+On each photo, the largest network whose float32 weights take at most that share of the raw image, and the
+best JPEG file of no more bytes. Each photo is a row of a JSON-lines file as soon as it is measured, and is
+skipped when it is there. Overrides of the config follow it as key=value.
 """
 
 import statistics

@@ -15,9 +15,11 @@ FAKE_CODECS = Path(__file__).parent / "fake_codecs"
 
 _CHECKED = ("fourier", "network", "quantize", "exact", "metrics", "codecs")  # mathematics, beyond the border
 
+_CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float
+
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
-jaxtyping.install_import_hook([f"dfm.{name}" for name in _CHECKED], "beartype.beartype")
+jaxtyping.install_import_hook([f"dfm.{name}" for name in _CHECKED], _CHECKER)
 hypothesis.settings.register_profile("dfm", deadline=None)
 hypothesis.settings.load_profile("dfm")
 

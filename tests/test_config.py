@@ -52,7 +52,7 @@ def test_overrides_replace_keys_in_turn(toml):
 
 
 @pytest.mark.parametrize(
-    "text, overrides, told",
+    ("text", "overrides", "told"),
     [
         ("steps = 3\nstep = 4\n", [], "unknown key 'step'"),
         ("steps = 3\n", ["inner.rat=1"], "unknown key 'rat'"),

@@ -1,4 +1,4 @@
-"""Run what the README says, on a small photo and with the preset `fast` cut to its least number of steps."""
+"""Run what the README says, on a small photo and with the preset `fast` cut to 50 steps of few points."""
 
 import importlib.util
 import re
@@ -11,6 +11,7 @@ from PIL import Image
 
 from dfm import cli, image
 from dfm.codecs import coordinate
+from dfm.codecs.coordinate import fit
 from experiments import demo, markdown, rows
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +34,8 @@ def folder(tmp_path, monkeypatch):
     image.write(tmp_path / "photo.png", image.read(demo.PHOTO)[100:132, 140:188])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(coordinate.PRESETS, "fast", coordinate.Config(work=1.0))
+    monkeypatch.setattr(fit, "_LEAST_STEPS", 50)
+    monkeypatch.setattr(fit, "_BATCH", 1 << 8)
     Image.init()
     for table in PILLOW_TABLES:
         monkeypatch.setattr(Image, table, getattr(Image, table).copy())

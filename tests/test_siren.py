@@ -16,7 +16,7 @@ def photo():
     return image.read(PHOTO)[100:132, 150:198]
 
 
-@pytest.mark.parametrize("text, bpp", [("5x20", 0.07361), ("10x40", 0.6109), ("13x49", 1.209)])
+@pytest.mark.parametrize(("text", "bpp"), [("5x20", 0.07361), ("10x40", 0.6109), ("13x49", 1.209)])
 def test_shapes_take_the_bits_that_coin_published(text, bpp):
     bits = 16 * siren.shape(text).parameters(channels=3)
     assert bits / (768 * 512) == pytest.approx(bpp, rel=0.004)

@@ -21,7 +21,7 @@ def save(
     """
     if image.shape[2] not in channels:
         kinds = " or ".join(_KINDS[c] for c in channels)
-        raise ValueError(f"{format_} has no {_KINDS[image.shape[2]]} through Pillow; give {kinds}")
+        raise ValueError(f"Pillow's {format_} has no {_KINDS[image.shape[2]]}; give {kinds}")
     buffer = io.BytesIO()
     try:
         Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(buffer, format_, **options)

@@ -9,7 +9,7 @@ from dfm.codecs import _pillow
 
 LABEL = "AVIF"
 CHANNELS = (1, 3, 4)
-QUALITIES = range(101)
+QUALITIES = range(100)  # 100 asks libaom for lossless coding, which it refuses with some tunings
 SUBSAMPLINGS = ("4:2:0", "4:2:2", "4:4:4")
 SPEEDS = range(11)
 TUNES = ("psnr", "ssim", "iq")
@@ -17,7 +17,7 @@ TUNES = ("psnr", "ssim", "iq")
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Choose `quality`, 0 to 100, `speed`, 0 (strongest) to 10, `subsampling` and the metric to `tune` for.
+    """Choose `quality`, 0 to 99, `speed`, 0 (strongest) to 10, `subsampling` and the metric to `tune` for.
 
     Speed 0 saves 3 to 5 % more bytes than 4, at 8 times the seconds. Gray is coded without chroma.
 
@@ -59,7 +59,7 @@ def encode(image: UInt8[np.ndarray, "h w c"], config: Config) -> bytes:
 
 
 def decode(data: bytes) -> UInt8[np.ndarray, "h w c"]:
-    """Decode an AVIF file."""
+    """Decode an AVIF file; alpha that is opaque everywhere is not in it."""
     return _pillow.load(data, "AVIF")
 
 

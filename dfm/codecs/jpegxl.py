@@ -10,13 +10,13 @@ from dfm.codecs import _pillow
 
 LABEL = "JPEG XL"
 CHANNELS = (1, 2, 3, 4)
-QUALITIES = range(1, 101)
+QUALITIES = range(1, 100)  # 100 asks for lossless coding, which takes other options
 EFFORTS = range(1, 11)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Choose `quality`, 1 to 100, and `effort`, 1 to 10 (strongest).
+    """Choose `quality`, 1 to 99, and `effort`, 1 to 10 (strongest).
 
     Its encoder is tuned for the eye: PSNR understates it. Color is lost where a pixel is transparent.
 

@@ -45,7 +45,7 @@ def encode(image: UInt8[np.ndarray, "h w c"], config: Config) -> bytes:
 
 
 def decode(data: bytes) -> UInt8[np.ndarray, "h w c"]:
-    """Decode a WebP file."""
+    """Decode a WebP file; alpha that is opaque everywhere is not in it."""
     return _pillow.load(data, "WEBP")
 
 

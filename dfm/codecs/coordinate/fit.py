@@ -1,8 +1,9 @@
 """Fit a coordinate network to an image: in floats, then rounded, with the rate in the loss."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _FLOOR = 0.05  # of the learning rate, where its cosine ends
 _CHUNK = 25
 _MORE = 0.5  # of the steps, at most, to get a target right
-_BATCH = 1 << 14
+_BATCH = 1 << 11
 _POINTS = 48  # of the image for each coefficient: more of them cost time and noise, and gained nothing
 _LEAST_STEPS = 300
 _THESIS_BATCH = 64
@@ -37,6 +38,7 @@ class Report(NamedTuple):
     bits: float
 
 
+@runtime_checkable
 class Aim(Protocol):
     """Steer a fit between rate and quality."""
 
@@ -78,9 +80,9 @@ def coded(
         state, report = model.steps(
             state,
             data,
-            random.integers(len(data.x), size=_CHUNK),
-            config.learning_rate * _cosine(np.arange(at, at + _CHUNK) / count),
-            lambda_ / pixels,
+            jnp.asarray(random.integers(len(data.x), size=_CHUNK)),
+            jnp.asarray(config.learning_rate * _cosine(np.arange(at, at + _CHUNK) / count), jnp.float32),
+            jnp.float32(lambda_ / pixels),
             optimizer=model.MUON,
             loss=model.float_loss if at < split else model.coded_loss,
         )
@@ -110,12 +112,12 @@ def as_thesis(
     chunk = 20 * _CHUNK
     count = max(1, round(config.work / (_THESIS_BATCH * shape.parameters) / chunk)) * chunk
     random = np.random.default_rng(seed)
-    rates = np.full(chunk, config.learning_rate)
+    rates = jnp.full(chunk, config.learning_rate)
     state = model.start(seed, shape, model.ADAM)
     for at in range(0, count, chunk):
-        pick = random.integers(len(data.x), size=(chunk, _THESIS_BATCH))
+        pick = jnp.asarray(random.integers(len(data.x), size=(chunk, _THESIS_BATCH)))
         state, report = model.steps(
-            state, data, pick, rates, 0.0, optimizer=model.ADAM, loss=model.float_loss
+            state, data, pick, rates, jnp.zeros(()), optimizer=model.ADAM, loss=model.float_loss
         )
         _check(Report(float(report.mse), 0.0), shape, at / count, notify)
     return Fitted(*model.plain(state.model))

@@ -119,9 +119,9 @@ def _entropy(mean: Float[Array, ""]) -> Float[Array, ""]:
 def steps(
     state: State,
     data: points.Points,
-    order: Int[np.ndarray, "*pick"],
-    rates: Float[np.ndarray, " steps"],
-    price: float,
+    order: Int[Array, "steps *_"],
+    rates: Float[Array, " steps"],
+    price: Float[Array, ""],
     *,
     optimizer: optax.GradientTransformation,
     loss: Callable[..., tuple[Array, Report]],
@@ -132,10 +132,12 @@ def steps(
         pick, rate = now
         gradient, report = jax.grad(loss, has_aux=True)(state.model, data.x[pick], data.y[pick], price)
         updates, memory = optimizer.update(gradient, state.memory, state.model)
-        updates = jax.tree.map(lambda v: rate * v, updates)
+        updates = jax.tree.map(
+            lambda v: rate * v * (1.0 if v.ndim < 2 or len(v) == 2 * 2 ** v.shape[1] - 1 else _EDGE), updates
+        )
         return State(optax.apply_updates(state.model, updates), memory), report
 
-    state, reports = jax.lax.scan(step, state, (jnp.asarray(order), jnp.asarray(rates, jnp.float32)))
+    state, reports = jax.lax.scan(step, state, (order, rates))
     return state, Report(jnp.mean(reports.mse), reports.bits[-1])
 
 

@@ -15,7 +15,7 @@ from dfm.codecs.coordinate.shape import Shape, choose, largest
 if TYPE_CHECKING:
     from dfm.codecs.coordinate import Config
 
-_BITS = 5.5  # of a coefficient: at this rate more of them and finer ones help alike
+_BITS = 7.0  # of a coefficient: at this rate more of them and finer ones help alike
 _PER_BOX = 1.0  # coefficients that fit as well as one average over a box
 _FIRST_LAMBDA = 1e-2
 _FILL = 0.97, 0.985, 1.0  # of the bytes, at least, in the fit, at most
@@ -143,7 +143,7 @@ def encode(
 def _within(job: _Job, budget: int) -> bytes:
     """Fill at most `budget` bytes."""
     channels = job.image.shape[2]
-    least = len(_blank(choose(1, channels)))
+    least = len(_blank(choose(1.0, channels)))
     if budget < least:
         raise ValueError(
             f"{budget} bytes are left for a network that needs {least}; allow {least - budget} more"
@@ -179,7 +179,9 @@ def _reach(job: _Job, least: float) -> bytes:
             return _coarsest(job, pack, least)
         larger = choose(_GROWTH * shape.parameters, channels)
         if larger.parameters <= shape.parameters or shape.parameters > job.image.size:
-            raise ValueError(f"{least} dB are out of reach of this preset; ask for {best - 0.05:.1f} at most")
+            raise ValueError(
+                f"{least} dB are out of reach of this preset; ask for at most {best - 0.05:.1f} dB"
+            )
         shape = larger
 
 
