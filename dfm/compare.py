@@ -14,6 +14,7 @@ from jaxtyping import UInt8
 from dfm import api, contestant, image, report, result, table
 
 SHOWN_BPP = 0.5
+SETBACK_DB = 0.1
 
 
 def equal_bytes(
@@ -42,6 +43,19 @@ def curve(
         except ValueError as error:
             refusals[f"{entry.label}: {error}"] = None
     return results, list(refusals)
+
+
+def setbacks(points: Sequence[result.Result]) -> list[str]:
+    """Name the files of a curve that a smaller one beats by over `SETBACK_DB`, which BD-rates leave out."""
+    told = []
+    best: result.Result | None = None
+    for point in sorted(points, key=lambda point: len(point.data)):
+        if best is None or point.psnr_db >= best.psnr_db:
+            best = point
+        elif point.psnr_db < best.psnr_db - SETBACK_DB:
+            worse, better = (f"{len(p.data):,} bytes, {p.psnr_db:.2f} dB" for p in (point, best))
+            told.append(f"{point.label}: a larger file is worse: {worse}, after {better}")
+    return told
 
 
 def run(
@@ -82,7 +96,8 @@ def run(
                 progress((i + j / len(entries)) / len(paths), f"{name}: {entry.label}")
             points, refusals = curve(original, entry)
             rows += [point.row(name, facts | {"point": k}) for k, point in enumerate(points)]
-            notes += [note for note in refusals if note not in notes]
+            told = refusals + setbacks(points)
+            notes += [note for note in told if note not in notes]
             picture.results.extend(_at_budget(original, entry, budget, points))
         rows += [shown.row(name, facts | {"budget_bytes": budget}) for shown in picture.results]
         page.pictures.append(picture)

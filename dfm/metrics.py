@@ -70,8 +70,8 @@ def bd_rate(
 ) -> float:
     """Compute how many percent more bytes than a reference a codec needs at equal PSNR; below 0 is better.
 
-    Bjontegaard (VCEG-M33), with a PCHIP through log rates over the PSNR that both curves reach. Every point counts,
-    also one that a smaller file beats; of points of equal PSNR the cheapest does, and of those without loss none.
+    Bjontegaard (VCEG-M33), with a PCHIP through log rates over the PSNR that both curves reach. Left out are
+    points without loss, and points that a file of no more bytes matches or beats: nobody would choose them.
 
     Args:
         reference_rows: points of one image in any order, each with "bpp" and "psnr_db" (None: no loss).
@@ -96,14 +96,15 @@ def bd_rate(
 
 
 def _curve(rows: Iterable[Mapping[str, Any]]) -> Float[np.ndarray, "n 2"]:
-    """Give (bpp, psnr_db) in the order of PSNR."""
-    rates: dict[float, float] = {}
-    for row in rows:
-        if row["psnr_db"] is not None and np.isfinite(row["psnr_db"]):
-            rates[row["psnr_db"]] = min(row["bpp"], rates.get(row["psnr_db"], np.inf))
-    if len(rates) < 2:
-        raise ValueError(f"a rate-distortion curve has {len(rates)} usable points; give at least 2")
-    return np.array([(rates[quality], quality) for quality in sorted(rates)])
+    """Sort (bpp, psnr_db), and keep the points of finite PSNR above that of every cheaper one."""
+    points = [(row["bpp"], row["psnr_db"]) for row in rows if row["psnr_db"] is not None]
+    kept: list[tuple[float, float]] = []
+    for rate, quality in sorted(points, key=lambda point: (point[0], -point[1])):
+        if np.isfinite(quality) and (not kept or quality > kept[-1][1]):
+            kept.append((rate, quality))
+    if len(kept) < 2:
+        raise ValueError(f"a rate-distortion curve has {len(kept)} usable points; give at least 2")
+    return np.array(kept)
 
 
 def _pair(

@@ -52,7 +52,7 @@ def measure(images: Sequence[int], codecs: Sequence[str], output: Path) -> list[
             points, refusals = compare.curve(original, entry)
             for i, point in enumerate(points):
                 rows.append(output, point.row(photo.stem, facts | {"point": i}))
-            notes += [note for note in refusals if note not in notes]
+            notes += [note for note in refusals + compare.setbacks(points) if note not in notes]
     return notes
 
 

@@ -1,5 +1,6 @@
 """Hold comparisons to what they say: rows are of real files, budgets hold, a codec that cannot is named."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -115,6 +116,17 @@ def test_a_budget_that_a_codec_refuses_is_a_note(photo, stored, capsys):
     assert {row["codec"] for row in rows} == {"webp"}
     assert len(stored.seen) == len(contestant.BUDGETS_BPP)
     assert capsys.readouterr().out.count("stored balanced: ") == len(contestant.BUDGETS_BPP)
+
+
+def test_a_larger_file_that_is_worse_is_told(photo):
+    original = image.read(photo)
+    points, _ = compare.curve(original, contestant.named("webp"))
+    assert compare.setbacks(points) == []
+    low, high = points[2], points[8]
+    longer = dataclasses.replace(low, data=high.data + bytes(1000))
+    (note,) = compare.setbacks([longer, high])
+    assert note.startswith("WebP 4:2:0: a larger file is worse: ")
+    assert f"{len(longer.data):,} bytes, {low.psnr_db:.2f} dB, after {len(high.data):,} bytes" in note
 
 
 def test_progress_runs_from_zero_towards_one(photo, clear):

@@ -175,14 +175,8 @@ def test_bd_rate_does_not_depend_on_order():
     assert metrics.bd_rate(CURVE[::-1], scaled([CURVE[i] for i in (2, 0, 4, 1, 3)], 2)) == pytest.approx(100)
 
 
-def test_a_file_that_a_smaller_one_beats_counts_against_its_codec():
-    worse = [*CURVE, {"bpp": 3.0, "psnr_db": 29.0}]
-    assert metrics.bd_rate(CURVE, worse) > 5
-    assert metrics.bd_rate(worse, CURVE) < -5
-
-
-@pytest.mark.parametrize("useless", [(0.9, 34.0), (0.5, 30.5), (5.0, None), (5.0, float("inf"))])
-def test_points_of_equal_psnr_and_without_loss_change_nothing(useless):
+@pytest.mark.parametrize("useless", [(0.9, 30.0), (0.9, 34.0), (0.8, 33.0), (5.0, None), (5.0, float("inf"))])
+def test_points_on_no_curve_are_left_out(useless):
     bpp, psnr = useless
     more = [*CURVE, {"bpp": bpp, "psnr_db": psnr}]
     assert metrics.bd_rate(CURVE, scaled(more, 0.5)) == pytest.approx(-50)

@@ -37,15 +37,16 @@ def test_the_network_is_that_of_the_formula(channels):
     for w, b in layers[:-1]:
         h = np.sin(30 * (h @ np.asarray(w, np.float64).T + np.asarray(b, np.float64)))
     w, b = (np.asarray(v, np.float64) for v in layers[-1])
-    np.testing.assert_allclose(siren.apply(layers, jnp.float32(x)), h @ w.T + b + 0.5, atol=1e-4)
+    np.testing.assert_allclose(jax.jit(siren.apply)(layers, np.float32(x)), h @ w.T + b + 0.5, atol=1e-4)
 
 
 def test_sine_and_its_derivative_agree_with_numpy():
     x = np.linspace(-60, 60, 20001, dtype=np.float32)
-    value, slope = jax.vmap(jax.value_and_grad(sine.sine))(x)
+    value, slope = jax.jit(jax.vmap(jax.value_and_grad(sine.sine)))(x)
     np.testing.assert_allclose(value, np.sin(x.astype(np.float64)), atol=2e-5)
     np.testing.assert_allclose(slope, np.cos(x.astype(np.float64)), atol=2e-5)
-    np.testing.assert_allclose(sine.sine(x[9900:10101]), np.sin(x[9900:10101].astype(np.float64)), atol=1e-6)
+    near = np.abs(x) < 0.5
+    np.testing.assert_allclose(value[near], np.sin(x[near].astype(np.float64)), atol=1e-6)
 
 
 def test_a_fit_finds_more_than_the_mean_color_and_is_stored_in_16_bits(photo):

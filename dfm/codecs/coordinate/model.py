@@ -119,7 +119,7 @@ def _entropy(mean: Float[Array, ""]) -> Float[Array, ""]:
 def steps(
     state: State,
     data: points.Points,
-    order: Int[Array, "steps *_"],
+    order: Int[Array, "..."],
     rates: Float[Array, " steps"],
     price: Float[Array, ""],
     *,
@@ -132,9 +132,7 @@ def steps(
         pick, rate = now
         gradient, report = jax.grad(loss, has_aux=True)(state.model, data.x[pick], data.y[pick], price)
         updates, memory = optimizer.update(gradient, state.memory, state.model)
-        updates = jax.tree.map(
-            lambda v: rate * v * (1.0 if v.ndim < 2 or len(v) == 2 * 2 ** v.shape[1] - 1 else _EDGE), updates
-        )
+        updates = jax.tree.map(lambda v: rate * v, updates)
         return State(optax.apply_updates(state.model, updates), memory), report
 
     state, reports = jax.lax.scan(step, state, (order, rates))
