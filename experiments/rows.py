@@ -44,7 +44,9 @@ def append(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab+") as file:
         file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
+        held = file.read()
+        if not held.endswith(b"\n"):  # else another process may have added a row since
+            file.truncate(held.rfind(b"\n") + 1)
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())

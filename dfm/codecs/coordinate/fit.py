@@ -19,6 +19,7 @@ _MORE = 0.5  # of the steps, at most, to get a target right
 _BATCH = 1 << 11
 _POINTS = 48  # of the image for each coefficient: more of them cost time and noise, and gained nothing
 _LEAST_STEPS = 300
+_LEAST_STEP = 2e6  # coefficients x points: a smaller step takes no less time
 _THESIS_BATCH = 64
 
 Notify = Callable[[float, str], None]
@@ -68,7 +69,7 @@ def coded(
         FloatingPointError: the fit diverged.
     """
     data = points.lattices(image, _POINTS * shape.parameters, _BATCH, seed)
-    count = round(config.work / (data.x[0].size / 2 * shape.parameters) / _CHUNK)
+    count = round(config.work / max(data.x[0].size / 2 * shape.parameters, _LEAST_STEP) / _CHUNK)
     count = max(_LEAST_STEPS, count * _CHUNK)
     pixels, split = image.shape[0] * image.shape[1], round((1 - config.coded) * count / _CHUNK) * _CHUNK
     state, random = model.start(seed, shape, model.MUON), np.random.default_rng(seed)
@@ -110,7 +111,7 @@ def as_thesis(
     """
     data = points.pixels(image)
     chunk = 20 * _CHUNK
-    count = max(1, round(config.work / (_THESIS_BATCH * shape.parameters) / chunk)) * chunk
+    count = max(1, round(config.work / max(_THESIS_BATCH * shape.parameters, _LEAST_STEP) / chunk)) * chunk
     random = np.random.default_rng(seed)
     rates = jnp.full(chunk, config.learning_rate)
     state = model.start(seed, shape, model.ADAM)
