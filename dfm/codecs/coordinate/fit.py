@@ -21,6 +21,7 @@ _POINTS = 48  # of the image for each coefficient: more of them cost time and no
 _LEAST_STEPS = 300
 _LEAST_STEP = 2e6  # coefficients x points: a smaller step takes no less time
 _THESIS_BATCH = 64
+_THESIS_STEPS = 100_000  # at most
 
 Notify = Callable[[float, str], None]
 
@@ -111,7 +112,8 @@ def as_thesis(
     """
     data = points.pixels(image)
     chunk = 20 * _CHUNK
-    count = max(1, round(config.work / max(_THESIS_BATCH * shape.parameters, _LEAST_STEP) / chunk)) * chunk
+    count = min(config.work / (_THESIS_BATCH * shape.parameters), _THESIS_STEPS)
+    count = max(1, round(count / chunk)) * chunk
     random = np.random.default_rng(seed)
     rates = jnp.full(chunk, config.learning_rate)
     state = model.start(seed, shape, model.ADAM)
