@@ -5,9 +5,10 @@
 Parametrization. Let all coefficients be independent, of mean 0 and variance s^2. The Jacobian of the sum is
 2 pi sum_k (b_k cos - a_k sin)(2 pi k.x) k^T. As cos^2 + sin^2 = 1 and half of all k have k_j = 1, each of
 its entries has the variance (2 pi s)^2 2^(m-1) whatever x is, which is (s / u)^2 in the unit
-u = 1 / (2 pi 2^((m-1)/2)) of `scale`. Coefficients are stored in this unit, so that an optimizer's step of
-a given size changes the Jacobian by as much at every width, and one learning rate serves all. `init` draws
-them with the deviation
+u = 1 / (2 pi 2^((m-1)/2)) of `scale`. Coefficients are stored in this unit: independent changes of a given
+size change the Jacobian by as much at every width. Changes of equal sign, as an optimizer may make, add up to
+more at larger ones; that one learning rate trains all is tested, not derived. `init` draws coefficients with
+the deviation
 
 - 1 / (4 sqrt(m)) where x is added: the Jacobian J is 1 plus entries of variance 1 / 16m, so that
   E|Jv|^2 = (1 + 1/16) |v|^2 grows by less than e over 16 layers, and the network at its start is no noise;
