@@ -17,9 +17,9 @@ _FLOOR = 0.05  # of the learning rate, where its cosine ends
 _CHUNK = 25
 _MORE = 0.5  # of the steps, at most, to get a target right
 _BATCH = 1 << 11
-_POINTS = 48  # of the image for each coefficient: more of them cost time and noise, and gained nothing
+_POINTS = 48  # of the image for each coefficient, at most
 _LEAST_STEPS = 300
-_LEAST_STEP = 2e6  # coefficients x points: a smaller step takes no less time
+_LEAST_STEP = 2e6  # coefficients x points that a step counts as at least: tiny ones cost their overhead
 _THESIS_BATCH = 64
 _THESIS_STEPS = 100_000  # at most
 

@@ -14,7 +14,7 @@ from dfm.codecs.coordinate.shape import Shape, choose, largest
 if TYPE_CHECKING:
     from dfm.codecs.coordinate import Config
 
-_BITS = 7.0  # of a coefficient: at this rate more of them and finer ones help alike
+_BITS = 7.0  # of a coefficient; 7.5 beat 5.5 by 0.2 dB in the one fit that was tried
 _PER_BOX = 1.0  # coefficients that fit as well as one average over a box
 _FIRST_LAMBDA = 1e-2
 _GROWTH = 1.7
