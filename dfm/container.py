@@ -14,7 +14,7 @@ _PREFIX = struct.Struct("<6sB4s")  # magic, version, codec; then width and heigh
 _CHANNELS = struct.Struct("<B")
 _CHECKSUM = struct.Struct("<I")  # CRC-32 of all bytes before it
 
-_MAGIC = b"\x89dfm\r\n"
+MAGIC = b"\x89dfm\r\n"
 _MANGLED = (b"\x89dfm\n", b"\x89dfm\r", b"\tdfm", b"\xc2\x89dfm", b"\xef\xbf\xbddfm", b"?dfm")
 _AGAIN = "it is damaged or cut; get it again"
 
@@ -50,7 +50,7 @@ class Header:
 def pack(header: Header, payload: bytes) -> bytes:
     """Join header and payload into the bytes of a file."""
     body = (
-        _PREFIX.pack(_MAGIC, VERSION, header.codec.encode())
+        _PREFIX.pack(MAGIC, VERSION, header.codec.encode())
         + varint(header.width)
         + varint(header.height)
         + _CHANNELS.pack(header.channels)
@@ -109,13 +109,13 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
 
 def _check(data: bytes) -> bytes:
     """Return `data` without its checksum after checking magic, version and checksum, in this order."""
-    if not data.startswith(_MAGIC):
+    if not data.startswith(MAGIC):
         raise FormatError(_explain(data))
     body, checksum = data[: -_CHECKSUM.size], data[-_CHECKSUM.size :]
     if len(body) < _PREFIX.size + 2 + _CHANNELS.size:
         raise FormatError(f"the .dfm file has only {len(data)} bytes; {_AGAIN}")
     intact = _CHECKSUM.unpack(checksum)[0] == zlib.crc32(body)
-    version = body[len(_MAGIC)]
+    version = body[len(MAGIC)]
     if version > VERSION and intact:
         raise FormatError(
             f"the file is in version {version} of its format, not {VERSION} or less; update dfm"
@@ -129,8 +129,8 @@ def _explain(data: bytes) -> str:
     """Say why `data` do not begin as a .dfm file."""
     if not data:
         return "the file is empty, so it is no .dfm file; get it again"
-    if _MAGIC.startswith(data):
+    if MAGIC.startswith(data):
         return f"the .dfm file has only {len(data)} bytes; {_AGAIN}"
     if data.startswith(_MANGLED):
         return "the .dfm file was changed by a transfer as text; get it again in binary mode"
-    return f"this is no .dfm file: it begins with {data[:6]!r}, not {_MAGIC!r}; choose a .dfm file"
+    return f"this is no .dfm file: it begins with {data[:6]!r}, not {MAGIC!r}; choose a .dfm file"

@@ -103,8 +103,11 @@ class _Frozen:
         return hash(self._key)
 
 
+_product = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)  # else of 10 bits on some GPUs
+
+
 def _phases(k: Frequencies, x: Float[Array, "m points"]) -> Float[Array, "k points"]:
-    return jnp.matmul(jnp.asarray(k, x.dtype), x, precision=jax.lax.Precision.HIGHEST)
+    return _product(jnp.asarray(k, x.dtype), x)
 
 
 def _circle(turns: Array) -> tuple[Array, Array]:
@@ -136,7 +139,7 @@ def _evaluate(
 
     def block(x: Array) -> Array:
         cosines, sines = _circle(_phases(k.rows, x))
-        return a @ cosines + b @ sines
+        return _product(a, cosines) + _product(b, sines)
 
     return _points(jax.lax.map(block, _blocks(x)), x.shape[1])
 
@@ -151,8 +154,9 @@ def _backward(k: _Frozen, kept: tuple[Array, Array, Array], g: Array) -> tuple[A
     def block(sums: tuple[Array, Array], now: tuple[Array, Array]) -> tuple[tuple[Array, Array], Array]:
         x, g = now
         cosines, sines = _circle(_phases(k.rows, x))
-        turned = cosines * (b.T @ g) - sines * (a.T @ g)
-        return (sums[0] + g @ cosines.T, sums[1] + g @ sines.T), 2 * math.pi * _phases(k.rows.T, turned)
+        turned = cosines * _product(b.T, g) - sines * _product(a.T, g)
+        slopes = _product(g, cosines.T), _product(g, sines.T)
+        return (sums[0] + slopes[0], sums[1] + slopes[1]), 2 * math.pi * _phases(k.rows.T, turned)
 
     zeros = jnp.zeros_like(a), jnp.zeros_like(b)
     (d_a, d_b), d_x = jax.lax.scan(block, zeros, (_blocks(x), _blocks(g)))

@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from dfm import container
+
 FilePath = str | os.PathLike[str]
 
 _CONVERSIONS = {
@@ -183,6 +185,6 @@ def _explain(file: IO[bytes]) -> str:
     head = file.read(4)
     if not head:
         return "it is empty"
-    if head == b"\x89dfm":
+    if head == container.MAGIC[:4]:
         return "it is a .dfm file already; decode it first"
     return "it is no image, or of a kind that Pillow does not know; convert it to PNG first"

@@ -1,6 +1,7 @@
 """Compose Fourier layers into a network of position, 2 -> w -> ... -> w -> channels (thesis, 4.2.1)."""
 
-from collections.abc import Sequence
+import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,17 +9,35 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm import fourier
 
-Coefficients = list[Float[Array, "_f _n"]]
+
+class Network(NamedTuple):
+    """Hold stored coefficients; the hidden layers are stacked, so that a scan compiles them once."""
+
+    first: Float[Array, "_f w"]
+    hidden: Float[Array, "_depth f w"]
+    last: Float[Array, "f c"]
 
 
-def init(key: PRNGKeyArray, widths: Sequence[int]) -> Coefficients:
-    """Draw stored coefficients; `widths` go from that of the position to that of the colors."""
-    keys = jax.random.split(key, len(widths) - 1)
-    return [fourier.init(k, m, n) for k, m, n in zip(keys, widths[:-1], widths[1:], strict=True)]
+def init(key: PRNGKeyArray, width: int, depth: int, channels: int) -> Network:
+    """Draw stored coefficients of `depth` hidden activations of `width`."""
+    first, hidden, last = jax.random.split(key, 3)
+    draw = functools.partial(fourier.init, m=width, n=width)
+    return Network(
+        fourier.init(first, 2, width),
+        jax.vmap(draw)(jax.random.split(hidden, depth - 1)),
+        fourier.init(last, width, channels),
+    )
 
 
-def apply(coefficients: Coefficients, x: Float[Array, "*batch m"]) -> Float[Array, "*batch c"]:
+def apply(network: Network, x: Float[Array, "*batch m"]) -> Float[Array, "*batch c"]:
     """Evaluate the network at positions in turns: colors in (-1, 1)."""
-    for stored in coefficients:
-        x = fourier.layer(fourier.scale(x.shape[-1]) * stored, x)
-    return jnp.tanh(x)
+
+    def hidden(x: Array, stored: Array) -> tuple[Array, None]:
+        return _layer(stored, x), None
+
+    x, _ = jax.lax.scan(hidden, _layer(network.first, x), network.hidden)
+    return jnp.tanh(_layer(network.last, x))
+
+
+def _layer(stored: Float[Array, "f n"], x: Float[Array, "*batch m"]) -> Float[Array, "*batch n"]:
+    return fourier.layer(fourier.scale(x.shape[-1]) * stored, x)

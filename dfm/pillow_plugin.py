@@ -16,7 +16,6 @@ from dfm import api, container, image
 
 FORMAT = "DFM"
 
-_MAGIC = b"\x89dfm\r\n"
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _OPTIONS = ("codec", "preset", "lambda_", "max_bpp", "max_bytes", "min_psnr", "seed", "progress")
 
@@ -70,7 +69,7 @@ class DfmDecoder(ImageFile.PyDecoder):
 
 
 def _accept(prefix: bytes) -> bool:
-    return prefix.startswith(_MAGIC)
+    return prefix.startswith(container.MAGIC)
 
 
 def _save(picture: Image.Image, file: IO[bytes], filename: str | bytes) -> None:

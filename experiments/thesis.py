@@ -28,7 +28,7 @@ def measure(image: UInt8[np.ndarray, "h w c"], shape: Shape, steps: int, seed: i
         "seed": seed,
     }
     try:
-        fitted = fit.as_thesis(image, shape, config, seed=seed, notify=lambda fraction, text: None)
+        fitted = fit.as_thesis(image, shape, config, seed=seed, notify=lambda *_: None, strict=False)
     except FloatingPointError:
         return row | {"bytes": None, "psnr_db": None, "seconds": round(time.perf_counter() - start, 2)}
     seconds = time.perf_counter() - start

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import dfm
 from dfm import container, fourier, metrics
 from dfm.codecs import coordinate
-from dfm.codecs.coordinate import payload, shape
+from dfm.codecs.coordinate import aims, fit, model, payload, shape
 
 GOLDEN = Path(__file__).parent / "golden"
 STEPS = [payload.step(code) for code in range(payload.STEP_CODES)]
@@ -233,3 +233,26 @@ def test_info_tells_the_network_without_decoding():
     facts = dfm.info((GOLDEN / "v1_coor_rgb_24x16_16of2_coded.dfm").read_bytes())
     assert facts["network"] == {"width": 2, "depth": 16, "parameters": 245, "storage": "coded"}
     assert facts["split"]["header"] == 18
+
+
+def test_a_fit_that_collapses_to_the_mean_color_is_given_up_only_while_others_are_left():
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    run = functools.partial(
+        fit.coded, noise, shape.choose(20, 3), TINY, aims.Trade(), 1e-3, seed=0, notify=lambda *_: None
+    )
+    with pytest.raises(FloatingPointError, match="collapsed"):
+        run(strict=True)
+    assert np.all(np.isfinite(run(strict=False).layers[0]))
+
+
+def test_noise_is_encoded_all_the_same(tiny):
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
+    assert metrics.psnr(noise, dfm.decode(dfm.encode(noise, preset="tiny", max_bytes=60))) > 8
+
+
+def test_a_fit_starts_at_the_mean_color():
+    mean = np.array([-0.5, 0.0, 0.9])
+    network = model.start(0, shape.choose(100, 3), mean, model.MUON).model.network
+    np.testing.assert_allclose(
+        np.tanh(network.last[0] * fourier.scale(network.last.shape[0].bit_length() - 1)), mean, atol=1e-6
+    )

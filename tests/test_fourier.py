@@ -150,11 +150,19 @@ def test_the_jacobian_at_the_start_has_the_derived_size_at_every_width(m: int, n
 
 @pytest.mark.parametrize(("width", "depth"), STARTS)
 def test_a_network_at_its_start_is_neither_constant_nor_noise(width: int, depth: int) -> None:
-    image = np.asarray(network.apply(network.init(jax.random.key(0), [2, *[width] * depth, 3]), grid(48)))
+    image = np.asarray(network.apply(network.init(jax.random.key(0), width, depth, 3), grid(48)))
     centered = image - image.mean((0, 1))
     neighbors = np.mean(centered[:, 1:] * centered[:, :-1]) / np.mean(centered**2)
     assert 0.02 < centered.std() < 0.8
     assert neighbors > 0.9
+
+
+def test_a_network_is_its_layers_in_turn() -> None:
+    drawn = network.init(jax.random.key(0), 3, 4, 2)
+    x = y = grid(5)
+    for stored in (drawn.first, *drawn.hidden, drawn.last):
+        y = fourier.layer(fourier.scale(y.shape[-1]) * stored, y)
+    np.testing.assert_allclose(network.apply(drawn, x), jnp.tanh(y), atol=1e-6)
 
 
 @pytest.mark.parametrize(("width", "depth"), CORNERS)
@@ -163,7 +171,7 @@ def test_one_learning_rate_trains_every_network(width: int, depth: int) -> None:
     target = jnp.stack([jnp.sin(9 * x[..., 0]), jnp.cos(9 * x[..., 1]), 2 * x[..., 0]], axis=-1) / 2
     optimizer = optax.adam(1e-2)
 
-    def loss(w: list[jax.Array]) -> jax.Array:
+    def loss(w: network.Network) -> jax.Array:
         return jnp.mean((network.apply(w, x) - target) ** 2)
 
     def step(state, _):
@@ -171,7 +179,7 @@ def test_one_learning_rate_trains_every_network(width: int, depth: int) -> None:
         updates, memory = optimizer.update(gradient, state[1])
         return (optax.apply_updates(state[0], updates), memory), value
 
-    w = network.init(jax.random.key(1), [2, *[width] * depth, 3])
+    w = network.init(jax.random.key(1), width, depth, 3)
     _, losses = jax.jit(lambda s: jax.lax.scan(step, s, length=60))((w, optimizer.init(w)))
     assert np.all(np.isfinite(losses))
     assert losses[-1] < 0.5 * losses[0]

@@ -20,13 +20,13 @@ class Config:
 
     Attributes:
         work: coefficients x points that a fit evaluates, the forward and backward pass counted as one.
-        learning_rate: of Muon, the first of a cosine schedule.
+        learning_rate: of Muon, at its highest.
         coded: share of the steps, the last ones, that see rounded coefficients and their rate.
         thesis: fit as the thesis does, Adam on 64 random pixels a step, and store float32.
     """
 
     work: float
-    learning_rate: float = 0.03
+    learning_rate: float = 0.024
     coded: float = 0.4
     thesis: bool = False
 
@@ -36,8 +36,8 @@ class Config:
 
 
 PRESETS = {
-    "fast": Config(work=4e10),
-    "balanced": Config(work=2e11),
+    "fast": Config(work=5e10),
+    "balanced": Config(work=4e11),
     "best": Config(work=2e12),
     "thesis": Config(work=1e11, learning_rate=4e-4, thesis=True),
 }
@@ -71,7 +71,7 @@ def decode(
     """Evaluate the network at the pixels of `region` (x, y, width, height) of an image of `size`."""
     _, layers, _ = files.unpack(payload, header.channels)
     x, y, width, height = region
-    columns, rows = exact.positions(size[0])[x : x + width], exact.positions(size[1])[y : y + height]
+    columns, rows = exact.positions(size[0], x, x + width), exact.positions(size[1], y, y + height)
     return exact.image(layers, columns, rows, bits=files.BITS)
 
 

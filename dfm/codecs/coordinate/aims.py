@@ -9,8 +9,8 @@ from dfm.codecs.coordinate import fit
 from dfm.codecs.coordinate.job import Job, Pack, pack
 from dfm.codecs.coordinate.shape import Shape
 
-FILL = 0.97, 0.985, 1.0  # of the bytes, at least, in the fit, at most
-ABOVE = 0.0, 0.12, 0.3  # dB above the PSNR, at least, in the fit, at most
+_FILL = 0.97, 0.985, 1.0  # of the bytes, at least, in the fit, at most
+_ABOVE = 0.0, 0.12, 0.3  # dB above the PSNR, at least, in the fit, at most
 
 
 @dataclass
@@ -21,13 +21,13 @@ class Within:
     budget: int
 
     def first(self, fitted: fit.Fitted) -> float:
-        return filling(functools.partial(pack, self.shape, fitted), FILL[1] * self.budget)
+        return filling(functools.partial(pack, self.shape, fitted), _FILL[1] * self.budget)
 
     def price(self, report: fit.Report, lambda_: float) -> float:
-        return lambda_ * _adapted(report.bits / 8 / (FILL[1] * self.budget))
+        return lambda_ * _adapted(report.bits / 8 / (_FILL[1] * self.budget))
 
     def met(self, fitted: fit.Fitted) -> bool:
-        return FILL[0] * self.budget <= len(pack(self.shape, fitted, 0)) <= self.budget
+        return fills(pack(self.shape, fitted, 0), self.budget)
 
 
 @dataclass
@@ -42,11 +42,10 @@ class Reach:
         return 0.0
 
     def price(self, report: fit.Report, lambda_: float) -> float:
-        return lambda_ / _adapted((report.mse * 10 ** ((self.least + ABOVE[1]) / 10)) ** 4)
+        return lambda_ / _adapted((report.mse * 10 ** ((self.least + _ABOVE[1]) / 10)) ** 4)
 
     def met(self, fitted: fit.Fitted) -> bool:
-        above = self.job.psnr(pack(self.shape, fitted, 0)) - self.least
-        return ABOVE[0] <= above <= ABOVE[2]
+        return reaches(self.job.psnr(pack(self.shape, fitted, 0)), self.least)
 
 
 class Trade:
@@ -60,6 +59,16 @@ class Trade:
 
     def met(self, fitted: fit.Fitted) -> bool:
         return True
+
+
+def fills(data: bytes, budget: int) -> bool:
+    """Tell whether a payload is within `budget` bytes and makes use of them."""
+    return _FILL[0] * budget <= len(data) <= budget
+
+
+def reaches(psnr: float, least: float) -> bool:
+    """Tell whether a PSNR is `least` dB, and not much more."""
+    return _ABOVE[0] <= psnr - least <= _ABOVE[2]
 
 
 def _adapted(ratio: float) -> float:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from dfm.codecs.coordinate import model, points
 from dfm.codecs.coordinate.shape import Shape
@@ -13,12 +13,17 @@ from dfm.codecs.coordinate.shape import Shape
 if TYPE_CHECKING:
     from dfm.codecs.coordinate import Config
 
-_FLOOR = 0.05  # of the learning rate, where its cosine ends
-_CHUNK = 25
+_WARM = 0.02  # of the steps, in which the learning rate rises
+_LAST = 50.0  # over the number of steps: of the learning rate, to which it falls geometrically
+_DEEP = 7  # layers, from which on the learning rate falls with the square of their number, or fits collapse
+_CHUNK = 50
 _MORE = 0.5  # of the steps, at most, to get a target right
-_BATCH = 1 << 11
+_BATCH = 1 << 10
 _POINTS = 48  # of the image for each coefficient, at most
 _LEAST_STEPS = 300
+_EARLY = 0.25  # of the steps, after which a fit is better than the mean color, or has collapsed to it
+_COLLAPSED = 0.98  # of the variance of the colors
+_SMALL = 1e-4  # MSE that is no collapse
 _LEAST_STEP = 2e6  # coefficients x points that a step counts as at least: tiny ones cost their overhead
 _THESIS_BATCH = 64
 _THESIS_STEPS = 100_000  # at most
@@ -63,17 +68,20 @@ def coded(
     *,
     seed: int,
     notify: Notify,
+    strict: bool,
 ) -> Fitted:
     """Minimize MSE, at last MSE + lambda * bits per pixel, and go on for a while until `aim` is met.
 
     Raises:
-        FloatingPointError: the fit diverged.
+        FloatingPointError: the fit diverged or, where `strict`, collapsed to the mean color.
     """
+    watch = _Watch(image, shape, notify, strict)
     data = points.lattices(image, _POINTS * shape.parameters, _BATCH, seed)
     count = round(config.work / max(data.x[0].size / 2 * shape.parameters, _LEAST_STEP) / _CHUNK)
     count = max(_LEAST_STEPS, count * _CHUNK)
     pixels, split = image.shape[0] * image.shape[1], round((1 - config.coded) * count / _CHUNK) * _CHUNK
-    state, random = model.start(seed, shape, model.MUON), np.random.default_rng(seed)
+    peak = config.learning_rate * min(1.0, _DEEP / shape.depth) ** 2
+    state, random = model.start(seed, shape, _mean(image), model.MUON), np.random.default_rng(seed)
     for at in range(0, round((1 + _MORE) * count), _CHUNK):
         if at == split:
             state = model.coarsened(state, aim.first(Fitted(*model.plain(state.model))))
@@ -83,51 +91,68 @@ def coded(
             state,
             data,
             jnp.asarray(random.integers(len(data.x), size=_CHUNK)),
-            jnp.asarray(config.learning_rate * _cosine(np.arange(at, at + _CHUNK) / count), jnp.float32),
-            jnp.float32(lambda_ / pixels),
+            jnp.asarray(peak * _schedule(np.arange(at, at + _CHUNK), count), jnp.float32),
+            model.Phase(float(at >= split), lambda_ / pixels),
             optimizer=model.MUON,
-            loss=model.float_loss if at < split else model.coded_loss,
         )
         report = Report(float(report.mse) + data.lost, float(report.bits))
-        _check(report, shape, min(1.0, at / count), notify)
+        watch(report.mse, min(1.0, at / count))
         if at >= split:
             lambda_ = aim.price(report, lambda_)
     return Fitted(*model.plain(state.model))
 
 
-def _cosine(fraction: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    cosine: Float[np.ndarray, " n"] = (
-        _FLOOR + (1 - _FLOOR) * (1 + np.cos(np.pi * np.minimum(fraction, 1))) / 2
-    )
-    return cosine
+def _mean(image: UInt8[np.ndarray, "h w c"]) -> Float[np.ndarray, " c"]:
+    mean: Float[np.ndarray, " c"] = np.mean(image / 127.5 - 1, axis=(0, 1))
+    return mean
+
+
+def _schedule(step: Int[np.ndarray, " n"], count: int) -> Float[np.ndarray, " n"]:
+    """Give the learning rates of some of `count` steps: the noise of a rate, not time, bounds the PSNR."""
+    fraction = np.minimum(1, step / count)
+    return np.asarray(np.minimum(1, fraction / _WARM) * (_LAST / count) ** fraction)
 
 
 def as_thesis(
-    image: UInt8[np.ndarray, "h w c"], shape: Shape, config: "Config", *, seed: int, notify: Notify
+    image: UInt8[np.ndarray, "h w c"],
+    shape: Shape,
+    config: "Config",
+    *,
+    seed: int,
+    notify: Notify,
+    strict: bool,
 ) -> Fitted:
     """Minimize the MSE as the thesis does: Adam at one rate on plain coefficients, 64 random pixels a step.
 
     Raises:
-        FloatingPointError: the fit diverged.
+        FloatingPointError: the fit diverged or, where `strict`, collapsed to the mean color.
     """
+    watch = _Watch(image, shape, notify, strict)
     data = points.pixels(image)
     chunk = 20 * _CHUNK
     count = min(config.work / (_THESIS_BATCH * shape.parameters), _THESIS_STEPS)
     count = max(1, round(count / chunk)) * chunk
     random = np.random.default_rng(seed)
     rates = jnp.full(chunk, config.learning_rate)
-    state = model.start(seed, shape, model.ADAM)
+    state = model.start(seed, shape, np.zeros(shape.channels), model.ADAM)
     for at in range(0, count, chunk):
         pick = jnp.asarray(random.integers(len(data.x), size=(chunk, _THESIS_BATCH)))
-        state, report = model.steps(
-            state, data, pick, rates, jnp.zeros(()), optimizer=model.ADAM, loss=model.float_loss
-        )
-        _check(Report(float(report.mse), 0.0), shape, at / count, notify)
+        state, report = model.steps(state, data, pick, rates, model.Phase(0.0, 0.0), optimizer=model.ADAM)
+        watch(float(report.mse), at / count)
     return Fitted(*model.plain(state.model))
 
 
-def _check(report: Report, shape: Shape, fraction: float, notify: Notify) -> None:
-    if not np.isfinite(report.mse):
-        raise FloatingPointError("the fit diverged")
-    psnr = -10 * np.log10(max(report.mse, 1e-10))
-    notify(fraction, f"{shape.depth} layers of {shape.width}, {psnr:.1f} dB")
+class _Watch:
+    """Tell the user how a fit goes, and end one that fails."""
+
+    def __init__(self, image: UInt8[np.ndarray, "h w c"], shape: Shape, notify: Notify, strict: bool) -> None:
+        self._shape, self._notify = shape, notify
+        self._most = _COLLAPSED * float(np.mean(np.var(image / 255, axis=(0, 1)))) if strict else np.inf
+
+    def __call__(self, mse: float, fraction: float) -> None:
+        if not np.isfinite(mse):
+            raise FloatingPointError("the fit diverged")
+        if fraction >= _EARLY and mse > max(self._most, _SMALL):
+            raise FloatingPointError("the fit collapsed to the mean color")
+        psnr = -10 * np.log10(max(mse, 1e-10))
+        self._notify(fraction, f"{self._shape.depth} layers of {self._shape.width}, {psnr:.1f} dB")

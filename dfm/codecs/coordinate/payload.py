@@ -13,9 +13,9 @@ from dfm.container import FormatError
 BITS = 20  # of the fraction of a coefficient
 FLOAT32, CODED = 0, 1
 STEP_CODES = 200
+STEPS = 8  # codes per octave
 EXACT = 8  # from this step on, in units of 2^-20, a code has its own step
 
-_STEPS = 8  # codes per octave
 _LARGEST = 0x47800000  # 2^16 as float32
 _AGAIN = "the file is damaged; get it again"
 
@@ -36,7 +36,7 @@ class Quantized:
 
 def step(code: int) -> int:
     """Give the quantization step of a code 0..199 in units of 2^-20: eight codes an octave."""
-    return (_STEPS + code % _STEPS << code // _STEPS) // _STEPS
+    return (STEPS + code % STEPS << code // STEPS) // STEPS
 
 
 def nearest_code(value: float) -> int:

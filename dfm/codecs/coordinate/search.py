@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from dfm.codecs.coordinate import Config
 
 _BITS = 7.0  # of a coefficient; 7.5 beat 5.5 by 0.2 dB in the one fit that was tried
-_PER_BOX = 1.0  # coefficients that fit as well as one average over a box
+_POINTS = 1e7  # that a coefficient shall see: networks that saw fewer fitted worse than smaller ones
+_SMALL = 1000  # coefficients that are tried whatever the time
+_PER_BOX = 0.1  # coefficients that fit as well as one average over a box: 0.03 to 0.22 on six photos
 _FIRST_LAMBDA = 1e-2
 _GROWTH = 1.7
 
@@ -53,9 +55,9 @@ def _within(job: Job, budget: int) -> bytes:
             f"{budget} bytes are left for a network that needs {least}; allow {least - budget} more"
         )
     budget = min(budget, job.image.size)
-    shape = choose(max(1.0, 8 * (budget - least) / _BITS), channels)
+    shape = _shape(job, 8 * (budget - least) / _BITS)
     pack = job.packer(shape, aims.Within(shape, budget), _FIRST_LAMBDA)
-    if aims.FILL[0] * budget <= len(pack(0)) <= budget:
+    if aims.fills(pack(0), budget):
         return pack(0)
     around = aims.filling(pack, budget) + np.arange(-8, 9) / 64
     return max((data for data in map(pack, around) if len(data) <= budget), key=len)
@@ -63,16 +65,15 @@ def _within(job: Job, budget: int) -> bytes:
 
 def _reach(job: Job, least: float) -> bytes:
     """Reach a PSNR of `least` dB with few bytes."""
-    channels = job.image.shape[2]
-    best, shape = -np.inf, choose(min(n for n, mse in _sketch(job) if mse <= 10 ** (-least / 10)), channels)
+    best, shape = -np.inf, _shape(job, min(n for n, mse in _sketch(job) if mse <= 10 ** (-least / 10)))
     while True:
         pack = job.packer(shape, aims.Reach(shape, job, least), _FIRST_LAMBDA)
-        if aims.ABOVE[0] <= job.psnr(pack(0)) - least <= aims.ABOVE[2]:
+        if aims.reaches(job.psnr(pack(0)), least):
             return pack(0)
         best = max(best, job.psnr(pack(-4)))
         if best >= least:
-            return _coarsest(job, pack, least)
-        larger = choose(_GROWTH * shape.parameters, channels)
+            return _coarsest(job, pack, least, len(shape.layers))
+        larger = _shape(job, _GROWTH * shape.parameters)
         if larger.parameters <= shape.parameters or shape.parameters > job.image.size:
             raise ValueError(
                 f"{least} dB are out of reach of this preset; ask for at most {best - 0.05:.1f} dB"
@@ -80,25 +81,29 @@ def _reach(job: Job, least: float) -> bytes:
         shape = larger
 
 
-def _coarsest(job: Job, pack: Pack, least: float) -> bytes:
-    """Choose the coarsest quantization steps under which the PSNR is still `least` dB."""
+def _coarsest(job: Job, pack: Pack, least: float, layers: int) -> bytes:
+    """Choose coarse quantization steps under which the PSNR is still `least` dB: all alike, then by layer."""
     low, high, data = -4.0, 4.0, pack(-4)
-    for _ in range(10):
+    for _ in range(7):
         middle = (low + high) / 2
         trial = pack(middle)
         if job.psnr(trial) >= least:
             low, data = middle, trial
         else:
             high = middle
+    octaves = np.full(layers, low)
+    for step in np.eye(layers) / payload.STEPS:
+        trial = pack(octaves + step)
+        if job.psnr(trial) >= least:
+            octaves, data = octaves + step, trial
     return data
 
 
 def _trade(job: Job, lambda_: float) -> bytes:
     """Minimize MSE + lambda_ * bits per pixel."""
-    height, width, channels = job.image.shape
-    price = lambda_ / (height * width)
+    price = lambda_ / (job.image.shape[0] * job.image.shape[1])
     parameters, _ = min(_sketch(job), key=lambda point: point[1] + price * _BITS * point[0])
-    pack = job.packer(choose(parameters, channels), aims.Trade(), lambda_)
+    pack = job.packer(_shape(job, parameters), aims.Trade(), lambda_)
     return pack(0)
 
 
@@ -111,6 +116,12 @@ def _thesis(job: Job, target: rate.Target) -> bytes:
         raise ValueError(f"{target.max_bytes} bytes hold no network in float32; allow more")
     fitted = job.guarded(functools.partial(fit.as_thesis, job.image, shape))
     return payload.pack_float32(shape, fitted.layers)
+
+
+def _shape(job: Job, parameters: float) -> Shape:
+    """Choose a network of about so many coefficients, but no more than the work of the preset can fit."""
+    most = max(_SMALL, job.config.work / _POINTS)
+    return choose(np.clip(parameters, 1, most), job.image.shape[2])
 
 
 def _sketch(job: Job) -> list[tuple[float, float]]:
