@@ -65,11 +65,8 @@ def image(
             out[at : at + len(x)] = pixels(network(np.stack([columns[x], rows[y]]))).T
 
     starts = range(0, len(out), _STRIP)
-    if len(starts) == 1:
-        strip(0)
-    else:
-        with concurrent.futures.ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-            list(pool.map(strip, starts))
+    with concurrent.futures.ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        list(pool.map(strip, starts))
     return out.reshape(len(rows), len(columns), -1)
 
 

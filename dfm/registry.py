@@ -1,16 +1,13 @@
 """The files of a package folder are the names of what it holds."""
 
-import functools
 import importlib
 import pkgutil
 from types import ModuleType
 
 
-@functools.cache
-def names(package: ModuleType) -> tuple[str, ...]:
+def names(package: ModuleType) -> list[str]:
     """List the public modules of `package`, sorted."""
-    modules = (module.name for module in pkgutil.iter_modules(package.__path__))
-    return tuple(sorted(name for name in modules if name[0] != "_"))
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name[0] != "_")
 
 
 def get(package: ModuleType, name: str) -> ModuleType:

@@ -84,9 +84,18 @@ def compare(image: UInt8[np.ndarray, "h w c"], settings: Config) -> dict[str, An
 
 def table(chosen: Sequence[rows.Row]) -> str:
     """Write PSNR and bytes of each photo, and the mean of the differences."""
-    header = ["photo", "network", "bytes", "PSNR dB", "JPEG bytes", "JPEG PSNR dB", "network − JPEG, dB"]
+    header = [
+        "photo",
+        "network",
+        "steps",
+        "bytes",
+        "PSNR dB",
+        "JPEG bytes",
+        "JPEG PSNR dB",
+        "network − JPEG, dB",
+    ]
     gains = [row["psnr_db"] - row["jpeg"]["psnr_db"] for row in chosen if row["psnr_db"] is not None]
-    mean = ["mean", *[""] * 5, markdown.number(statistics.fmean(gains) if gains else None, "+.2f")]
+    mean = ["mean", *[""] * 6, markdown.number(statistics.fmean(gains) if gains else None, "+.2f")]
     return markdown.table(header, [*map(_cells, chosen), mean])
 
 
@@ -100,6 +109,7 @@ def _cells(row: rows.Row) -> list[str]:
     return [
         row["image"],
         f"width {row['width']}, depth {row['depth']}",
+        markdown.number(row["steps"], ","),
         markdown.number(row["bytes"], ","),
         markdown.number(psnr, ".2f"),
         markdown.number(jpeg["bytes"], ","),

@@ -18,7 +18,7 @@ def package(tmp_path, monkeypatch):
 
 
 def test_names_are_the_public_files_and_folders(package):
-    assert registry.names(package) == ("first", "second")
+    assert registry.names(package) == ["first", "second"]
 
 
 def test_get_imports_the_file_of_that_name(package):

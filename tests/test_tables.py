@@ -93,7 +93,15 @@ def test_the_published_curve_needs_all_of_kodak(tmp_path):
 
 
 def test_the_command_prints_a_section_of_each_kind_of_rows(tmp_path):
-    network = {"width": 4, "depth": 2, "parameters": 245, "size_percent": 0.2, "psnr_db": 20.0, "bytes": 999}
+    network = {
+        "width": 4,
+        "depth": 2,
+        "steps": 9,
+        "parameters": 245,
+        "size_percent": 0.2,
+        "psnr_db": 20.0,
+        "bytes": 999,
+    }
     kinds = {
         "coordinate_rd": ours(0.5) + siren(1),
         "baselines": jpeg(1) + [row | {"codec": "jpeg2000", "label": "JPEG 2000"} for row in jpeg(1)],
@@ -132,7 +140,7 @@ def test_the_heat_map_is_drawn_with_gaps(tmp_path):
 
 
 def test_the_thesis_is_held_against_jpeg_photo_by_photo():
-    row = {"image": "kodim04", "width": 8, "depth": 5, "bytes": 86000, "psnr_db": 25.0}
+    row = {"image": "kodim04", "width": 8, "depth": 5, "steps": 9, "bytes": 86000, "psnr_db": 25.0}
     jpeg_ = {"jpeg": {"bytes": 85000, "psnr_db": 40.0}}
     cells = lines(thesis_jpeg.table([row | jpeg_, row | jpeg_ | {"psnr_db": 27.0}]))
     assert [line[-1] for line in cells[2:]] == ["-15.00", "-13.00", "-14.00"]

@@ -1,6 +1,7 @@
 """Meet a target of rate or quality: choose the network, fit it, and choose how finely it is rounded."""
 
 import functools
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,10 +93,12 @@ def _coarsest(job: Job, pack: Pack, least: float, layers: int) -> bytes:
         else:
             high = middle
     octaves = np.full(layers, low)
-    for step in np.eye(layers) / payload.STEPS:
-        trial = pack(octaves + step)
+    for more, layer in itertools.product((1, 1 / 2, 1 / 4, 1 / payload.STEPS), np.eye(layers)):
+        if aims.reaches(job.psnr(data), least):
+            break
+        trial = pack(octaves + more * layer)
         if job.psnr(trial) >= least:
-            octaves, data = octaves + step, trial
+            octaves, data = octaves + more * layer, trial
     return data
 
 
