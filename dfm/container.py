@@ -5,6 +5,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+MAGIC = b"\x89dfm\r\n"
 VERSION = 1
 MAX_PIXELS = 2**27
 MAX_SIDE = 2**28 - 1  # 4 bytes as a varint, so that all but the payload takes at most 24
@@ -14,7 +15,6 @@ _PREFIX = struct.Struct("<6sB4s")  # magic, version, codec; then width and heigh
 _CHANNELS = struct.Struct("<B")
 _CHECKSUM = struct.Struct("<I")  # CRC-32 of all bytes before it
 
-MAGIC = b"\x89dfm\r\n"
 _MANGLED = (b"\x89dfm\n", b"\x89dfm\r", b"\tdfm", b"\xc2\x89dfm", b"\xef\xbf\xbddfm", b"?dfm")
 _AGAIN = "it is damaged or cut; get it again"
 

@@ -81,11 +81,14 @@ def coded(
     count = max(_LEAST_STEPS, count * _CHUNK)
     pixels, split = image.shape[0] * image.shape[1], round((1 - config.coded) * count / _CHUNK) * _CHUNK
     peak = config.learning_rate * min(1.0, _DEEP / shape.depth) ** 2
-    state, random = model.start(seed, shape, _mean(image), model.MUON), np.random.default_rng(seed)
+    state, random = (
+        model.start(seed, shape, points.mean(image).ravel(), model.MUON),
+        np.random.default_rng(seed),
+    )
     for at in range(0, round((1 + _MORE) * count), _CHUNK):
         if at == split:
-            state = model.coarsened(state, aim.first(Fitted(*model.plain(state.model))))
-        if at >= count and aim.met(Fitted(*model.plain(state.model))):
+            state = model.coarsened(state, aim.first(_fitted(state)))
+        if at >= count and aim.met(_fitted(state)):
             break
         state, report = model.steps(
             state,
@@ -99,12 +102,11 @@ def coded(
         watch(report.mse, min(1.0, at / count))
         if at >= split:
             lambda_ = aim.price(report, lambda_)
+    return _fitted(state)
+
+
+def _fitted(state: model.State) -> Fitted:
     return Fitted(*model.plain(state.model))
-
-
-def _mean(image: UInt8[np.ndarray, "h w c"]) -> Float[np.ndarray, " c"]:
-    mean: Float[np.ndarray, " c"] = np.mean(image / 127.5 - 1, axis=(0, 1))
-    return mean
 
 
 def _schedule(step: Int[np.ndarray, " n"], count: int) -> Float[np.ndarray, " n"]:
@@ -139,7 +141,7 @@ def as_thesis(
         pick = jnp.asarray(random.integers(len(data.x), size=(chunk, _THESIS_BATCH)))
         state, report = model.steps(state, data, pick, rates, model.Phase(0.0, 0.0), optimizer=model.ADAM)
         watch(float(report.mse), at / count)
-    return Fitted(*model.plain(state.model))
+    return _fitted(state)
 
 
 class _Watch:
@@ -147,7 +149,7 @@ class _Watch:
 
     def __init__(self, image: UInt8[np.ndarray, "h w c"], shape: Shape, notify: Notify, strict: bool) -> None:
         self._shape, self._notify = shape, notify
-        self._most = _COLLAPSED * float(np.mean(np.var(image / 255, axis=(0, 1)))) if strict else np.inf
+        self._most = _COLLAPSED * points.lost(image, points.mean(image)) if strict else np.inf
 
     def __call__(self, mse: float, fraction: float) -> None:
         if not np.isfinite(mse):

@@ -43,6 +43,11 @@ def averages(
     return np.stack(np.meshgrid(x, y), axis=-1), colors
 
 
+def mean(image: UInt8[np.ndarray, "h w c"]) -> Float[np.ndarray, "1 1 c"]:
+    """Average color in [-1, 1] over the whole image."""
+    return averages(image, max(image.shape[:2]))[1]
+
+
 def lost(image: UInt8[np.ndarray, "h w c"], colors: Float[np.ndarray, "y x c"]) -> float:
     """Give the MSE, of pixels in [0, 1], between an image and its averages over equal boxes."""
     return max(0.0, float(np.mean((image / 127.5 - 1) ** 2) - np.mean(colors**2)) / 4)

@@ -58,8 +58,9 @@ def _within(job: Job, budget: int) -> bytes:
     budget = min(budget, job.image.size)
     shape = _shape(job, 8 * (budget - least) / _BITS)
     pack = job.packer(shape, aims.Within(shape, budget), _FIRST_LAMBDA)
-    if aims.fills(pack(0), budget):
-        return pack(0)
+    data = pack(0)
+    if aims.fills(data, budget):
+        return data
     around = aims.filling(pack, budget) + np.arange(-8, 9) / 64
     return max((data for data in map(pack, around) if len(data) <= budget), key=len)
 
@@ -69,8 +70,9 @@ def _reach(job: Job, least: float) -> bytes:
     best, shape = -np.inf, _shape(job, min(n for n, mse in _sketch(job) if mse <= 10 ** (-least / 10)))
     while True:
         pack = job.packer(shape, aims.Reach(shape, job, least), _FIRST_LAMBDA)
-        if aims.reaches(job.psnr(pack(0)), least):
-            return pack(0)
+        data = pack(0)
+        if aims.reaches(job.psnr(data), least):
+            return data
         best = max(best, job.psnr(pack(-4)))
         if best >= least:
             return _coarsest(job, pack, least, len(shape.layers))
@@ -85,20 +87,21 @@ def _reach(job: Job, least: float) -> bytes:
 def _coarsest(job: Job, pack: Pack, least: float, layers: int) -> bytes:
     """Choose coarse quantization steps under which the PSNR is still `least` dB: all alike, then by layer."""
     low, high, data = -4.0, 4.0, pack(-4)
+    psnr = job.psnr(data)
     for _ in range(7):
         middle = (low + high) / 2
         trial = pack(middle)
-        if job.psnr(trial) >= least:
-            low, data = middle, trial
+        if (reached := job.psnr(trial)) >= least:
+            low, data, psnr = middle, trial, reached
         else:
             high = middle
     octaves = np.full(layers, low)
     for more, layer in itertools.product((1, 1 / 2, 1 / 4, 1 / payload.STEPS), np.eye(layers)):
-        if aims.reaches(job.psnr(data), least):
+        if aims.reaches(psnr, least):
             break
         trial = pack(octaves + more * layer)
-        if job.psnr(trial) >= least:
-            octaves, data = octaves + more * layer, trial
+        if (reached := job.psnr(trial)) >= least:
+            octaves, data, psnr = octaves + more * layer, trial, reached
     return data
 
 
