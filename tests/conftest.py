@@ -9,9 +9,10 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from dfm import codecs, registry
+from dfm import codecs, image, registry
 
-FAKE_CODECS = Path(__file__).parent / "fake_codecs"
+ROOT = Path(__file__).parent.parent
+FAKE_CODECS = ROOT / "tests" / "fake_codecs"
 
 _CHECKED = ("fourier", "network", "quantize", "exact", "metrics", "codecs")  # mathematics, beyond the border
 
@@ -37,3 +38,12 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def photo() -> np.ndarray:
     """Give 12 x 20 pixels of RGB noise."""
     return np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: np.ndarray, stored: ModuleType) -> Path:
+    """Stand in an empty folder with one photo, in.png."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    image.write("in.png", photo)
+    return tmp_path

@@ -12,9 +12,9 @@ from dfm import api, container, pillow_plugin, rate
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch):
+    Image.init()  # before the copies, as it fills the tables only once
     for table in ("ID", "OPEN", "SAVE", "EXTENSION", "DECODERS"):
         monkeypatch.setattr(Image, table, getattr(Image, table).copy())
-    Image.init()
     pillow_plugin.register()
 
 
