@@ -7,16 +7,15 @@ the class; small magnitudes have a class each.
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import constriction
 import numpy as np
-from jaxtyping import Float32, Float64, Int, Int64
+from jaxtyping import Float32, Float64, Int64
 
-from dfm.container import FormatError
+from dfm import coder
+from dfm.coder import Integers
 
 CODES = 256
-TOTAL_BITS = 24
 
 _GAUSSIAN = 128  # the first code of the second shape
 _GEOMETRIC_TABLES, _GAUSSIAN_TABLES = 56, 44
@@ -25,13 +24,7 @@ _WIDTHS = np.array([0] * 8 + [1] * 4 + [2] * 4 + [3] * 4 + [6, 7, 8, 9, 12, 16, 
 _LOWS = np.cumsum(1 << _WIDTHS) - (1 << _WIDTHS)
 _TAIL = 128  # magnitudes from here on get the least frequency
 _EXPONENT_BITS, _POWER_BITS = 9, 31
-_CHUNK_BITS = 16
 _RUN = 4096  # integers whose classes come before their plain bits
-_DAMAGED = "the coded numbers of the .dfm file are damaged; get it again"
-_CLASSES = constriction.stream.model.Categorical(perfect=False)
-_UNIFORM = constriction.stream.model.Uniform()
-
-Integers = Int[np.ndarray, "*n"]
 
 
 def table(code: int) -> Int64[np.ndarray, " classes"]:
@@ -56,9 +49,9 @@ def best_code(q: Integers) -> int:
 
 def encode(parts: Sequence[tuple[Integers, int]]) -> bytes:
     """Code arrays of int32 values, each with its code."""
-    encoder = Encoder()
+    encoder = coder.Encoder()
     for q, code in parts:
-        encoder.put(q, code)
+        put(encoder, q, code)
     return encoder.finish()
 
 
@@ -68,70 +61,38 @@ def decode(data: bytes, parts: Sequence[tuple[int, int]]) -> list[Int64[np.ndarr
     Raises:
         FormatError: `data` hold no such integers.
     """
-    decoder = Decoder(data)
-    return [decoder.take(np.full(count, code)) for count, code in parts]
+    decoder = coder.Decoder(data)
+    return [take(decoder, np.full(count, code)) for count, code in parts]
 
 
-class Encoder:
-    """Collect integers in order, then give their bytes."""
-
-    def __init__(self) -> None:
-        self._coder = constriction.stream.queue.RangeEncoder()
-
-    def put(self, q: Integers, codes: int | Integers) -> None:
-        """Append int32 values, with one code for all or one for each."""
-        q, codes = np.broadcast_arrays(q, codes)
-        for at in range(0, len(q), _RUN):
-            index, shift = _split(codes[at : at + _RUN])
-            symbols, widths, extras = _classify(q[at : at + _RUN].astype(np.int64), shift)
-            self._coder.encode(symbols.astype(np.int32), _CLASSES, _tables()[index])
-            for chosen, start, size in _chunks(widths):
-                chunk = extras[chosen] >> start & size - 1
-                self._coder.encode(chunk.astype(np.int32), _UNIFORM, size.astype(np.int32))
-
-    def finish(self) -> bytes:
-        """Give the shortest bytes that decode to what was put when zeros follow them."""
-        position, (lower, span) = self._coder.pos()
-        sealed = self._coder.get_compressed()[: position + 1].astype(">u4").tobytes()
-        low = (int.from_bytes(sealed, "big") << 32) - (-lower % 2**32)  # sealing rounds up to a word
-        size, unit = 4 * position, 64
-        while (number := -(-low >> unit)) << unit >= low + span:
-            size, unit = size + 1, unit - 8
-        return bytes(number.to_bytes(size, "big").rstrip(b"\0"))
+def put(encoder: coder.Encoder, q: Integers, codes: int | Integers) -> None:
+    """Append int32 values, with one code for all or one for each."""
+    q, codes = np.broadcast_arrays(q, codes)
+    for at in range(0, len(q), _RUN):
+        index, shift = _split(codes[at : at + _RUN])
+        symbols, widths, extras = _classify(q[at : at + _RUN].astype(np.int64), shift)
+        encoder.classes(symbols, _tables()[index])
+        encoder.plain(extras, widths)
 
 
-class Decoder:
-    """Give integers back, in the same calls in which an `Encoder` took them."""
+def take(decoder: coder.Decoder, codes: Integers) -> Int64[np.ndarray, " n"]:
+    """Decode one int32 value for each code.
 
-    def __init__(self, data: bytes) -> None:
-        words = np.frombuffer(data + bytes(8 + -len(data) % 4), ">u4")
-        self._coder = constriction.stream.queue.RangeDecoder(words.astype(np.uint32))
+    Raises:
+        FormatError: the data hold no such integers.
+    """
+    runs = [_take(decoder, codes[at : at + _RUN]) for at in range(0, len(codes), _RUN)]
+    return np.concatenate([np.empty(0, np.int64), *runs])
 
-    def take(self, codes: Integers) -> Int64[np.ndarray, " n"]:
-        """Decode one int32 value for each code.
 
-        Raises:
-            FormatError: the data hold no such integers.
-        """
-        try:
-            runs = [self._take(codes[at : at + _RUN]) for at in range(0, len(codes), _RUN)]
-        except AssertionError as error:  # constriction met a state that no encoder reaches
-            raise FormatError(_DAMAGED) from error
-        return np.concatenate([np.empty(0, np.int64), *runs])
-
-    def _take(self, codes: Integers) -> Int64[np.ndarray, " n"]:
-        index, shift = _split(codes)
-        symbols = self._coder.decode(_CLASSES, _tables()[index])
-        kinds = (symbols + 1) // 2
-        extras = np.zeros(len(codes), np.int64)
-        for chosen, start, size in _chunks(_WIDTHS[kinds] + shift):
-            extras[chosen] |= self._coder.decode(_UNIFORM, size.astype(np.int32)).astype(np.int64) << start
-        magnitude = _LOWS[kinds] + (extras >> shift)
-        h = np.where(symbols % 2, magnitude, -magnitude)
-        q: Int64[np.ndarray, " n"] = (h << shift) + (extras & (1 << shift) - 1) - (1 << shift >> 1)
-        if np.any(q != q.astype(np.int32)):
-            raise FormatError(_DAMAGED)
-        return q
+def _take(decoder: coder.Decoder, codes: Integers) -> Int64[np.ndarray, " n"]:
+    index, shift = _split(codes)
+    symbols = decoder.classes(_tables()[index])
+    kinds = (symbols + 1) // 2
+    extras = decoder.plain(_WIDTHS[kinds] + shift)
+    magnitude = _LOWS[kinds] + (extras >> shift)
+    h = np.where(symbols % 2, magnitude, -magnitude)
+    return coder.int32((h << shift) + (extras & (1 << shift) - 1) - (1 << shift >> 1))
 
 
 def _split(codes: int | Integers) -> tuple[Integers, Integers]:
@@ -153,27 +114,11 @@ def _classify(q: Integers, shift: Integers) -> tuple[Integers, Integers, Integer
     return 2 * kinds - (h > 0), _WIDTHS[kinds] + shift, (np.abs(h) - _LOWS[kinds] << shift) | low
 
 
-def _chunks(widths: Integers) -> Iterator[tuple[Integers, int, Integers]]:
-    """Cut plain bits, lowest first, into chunks of at most 16: positions, first bit, sizes of alphabets."""
-    for start in range(0, int(widths.max(initial=0)), _CHUNK_BITS):
-        chosen = np.flatnonzero(widths > start)
-        yield chosen, start, 1 << np.minimum(widths[chosen] - start, _CHUNK_BITS)
-
-
 @functools.cache
 def _tables() -> Float32[np.ndarray, "tables classes"]:
-    """Give each frequency less 1, as constriction's fast categorical model wants it.
-
-    The model scales floats to the sum 2^24 - 59 and adds 1 to each. These have that sum already, so its scale
-    is 1.0, its values are integers below 2^24, exact in float32: the tables alone decide (a test holds it).
-    """
     mass = np.zeros((_GEOMETRIC_TABLES + _GAUSSIAN_TABLES, len(_LOWS)), np.int64)
     mass[:, _LOWS < _TAIL] = np.add.reduceat(_weights(), _LOWS[_LOWS < _TAIL], axis=1)
-    mass = np.repeat(mass, np.where(_LOWS, 2, 1), axis=1)
-    free = (1 << TOTAL_BITS) - mass.shape[1]
-    shares = free * mass // mass.sum(axis=1, keepdims=True)
-    shares[:, 0] += free - shares.sum(axis=1)
-    return np.asarray(shares, np.float32)
+    return coder.shares(np.repeat(mass, np.where(_LOWS, 2, 1), axis=1))
 
 
 def _weights() -> Int64[np.ndarray, "tables magnitudes"]:
@@ -183,11 +128,11 @@ def _weights() -> Int64[np.ndarray, "tables magnitudes"]:
     geometric = (16 - code % 8) * h << _EXPONENT_BITS - code // 8
     code = code[:_GAUSSIAN_TABLES]
     gaussian = (8 - code % 4) * h**2 << _EXPONENT_BITS + 1 - code // 4
-    return _power(np.concatenate([geometric, gaussian]))
+    return power(np.concatenate([geometric, gaussian]))
 
 
-def _power(exponents: Int64[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
-    """Give 2^(31 - x / 2^9) for integers x, from square roots of 1/2, each product rounded down."""
+def power(exponents: Int64[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"]:
+    """Give 2^(31 - x / 2^9) for integers x >= 0, from square roots of 1/2, each product rounded down."""
     out, root = np.full_like(exponents, 1 << _POWER_BITS), 1 << _POWER_BITS - 1
     for bit in reversed(range(_EXPONENT_BITS)):
         root = math.isqrt(root << _POWER_BITS)
@@ -197,4 +142,4 @@ def _power(exponents: Int64[np.ndarray, "*shape"]) -> Int64[np.ndarray, "*shape"
 
 @functools.cache
 def _costs() -> Float64[np.ndarray, "tables classes"]:
-    return TOTAL_BITS - np.log2(_tables().astype(np.float64) + 1)
+    return coder.costs(_tables())

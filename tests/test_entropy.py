@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dfm import container, entropy
+from dfm import coder, container, entropy
 
-TOTAL = 2**entropy.TOTAL_BITS
+TOTAL = 2**coder.TOTAL_BITS
 
 int32 = st.integers(-(2**31), 2**31 - 1) | st.integers(-3, 3)
 codes = st.integers(0, entropy.CODES - 1)
@@ -31,11 +31,11 @@ def test_decode_inverts_encode(parts):
 def test_one_code_for_each_integer_and_any_cut_into_calls(pairs, random):
     q, codes = np.array(pairs, np.int64).reshape(-1, 2).T
     cuts = sorted(random.choices(range(len(q) + 1), k=3))
-    encoder = entropy.Encoder()
+    encoder = coder.Encoder()
     for part, part_codes in zip(np.split(q, cuts), np.split(codes, cuts), strict=True):
-        encoder.put(part, part_codes)
-    decoder = entropy.Decoder(encoder.finish())
-    decoded = [decoder.take(part_codes) for part_codes in np.split(codes, cuts)]
+        entropy.put(encoder, part, part_codes)
+    decoder = coder.Decoder(encoder.finish())
+    decoded = [entropy.take(decoder, part_codes) for part_codes in np.split(codes, cuts)]
     assert np.array_equal(np.concatenate(decoded), q)
 
 
@@ -49,9 +49,9 @@ def test_extreme_integers_are_codable(code):
 def test_codes_of_any_integer_type_mean_the_same():
     q = np.arange(-100, 156, dtype=np.int16)
     codes = np.arange(256, dtype=np.uint8)
-    encoder = entropy.Encoder()
-    encoder.put(q, codes)
-    assert np.array_equal(entropy.Decoder(encoder.finish()).take(codes.astype(np.int32)), q)
+    encoder = coder.Encoder()
+    entropy.put(encoder, q, codes)
+    assert np.array_equal(entropy.take(coder.Decoder(encoder.finish()), codes.astype(np.int32)), q)
     assert entropy.bits(q, codes) == entropy.bits(q.astype(np.int64), codes.astype(np.int64))
 
 
