@@ -63,7 +63,7 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
         "--preset",
         default="balanced",
         help="fast, balanced or best: more time for fewer bytes at the same quality; a codec may have others "
-        "(coordinate: thesis, the method as first published) (default: %(default)s)",
+        "(coordinate: thesis, the method as first published; latent: instant, no fit) (default: %(default)s)",
     )
     aims = parser.add_argument_group("what to aim for (at most one)").add_mutually_exclusive_group()
     aims.add_argument(

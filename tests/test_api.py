@@ -66,7 +66,9 @@ def test_an_image_that_could_not_be_decoded_is_refused():
 
 
 def test_unknown_codecs_and_presets_are_refused_with_the_choices(stored):
-    with pytest.raises(ValueError, match=r"'none' makes no \.dfm files; choose one of coordinate, stored"):
+    with pytest.raises(
+        ValueError, match=r"'none' makes no \.dfm files; choose one of coordinate, latent, stored"
+    ):
         dfm.encode(PIXELS, "none")
     with pytest.raises(ValueError, match="stored has no preset 'worst'; choose one of balanced, best"):
         dfm.encode(PIXELS, "stored", "worst")

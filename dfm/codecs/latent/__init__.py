@@ -1,0 +1,136 @@
+"""Compress one image into latent grids, a context model and Fourier layers, all fitted to it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from dfm import container, rate
+from dfm.codecs.latent import exact_context, exact_synthesis, payload
+
+__all__ = ["PRESETS", "Config", "decode", "describe", "encode", "stream"]
+
+_AGAIN = "the file is damaged; get it again"
+_ALPHA_SHARE = 4  # of the bytes, one part goes to alpha at most
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Say how latents and changes of the weights are fitted.
+
+    Attributes:
+        steps: of all pixels; with 0, the guess of the analysis network is the file.
+        latent_rate: learning rate of latents, in 16 symbols, at first.
+        weight_rate: learning rate of weights, at first.
+    """
+
+    steps: int
+    latent_rate: float = 1e-2
+    weight_rate: float = 1e-3
+
+
+PRESETS = {
+    "instant": Config(steps=0),
+    "fast": Config(steps=175, weight_rate=5e-4),
+    "balanced": Config(steps=1500),
+    "best": Config(steps=10_000),
+}
+
+
+def encode(
+    image: UInt8[np.ndarray, "h w c"],
+    config: Config,
+    target: rate.Target,
+    *,
+    seed: int,
+    progress: Callable[[float, str], None],
+) -> bytes:
+    """Fit latents and weights to `image` and give its payload; `target` counts the bytes of it alone.
+
+    Raises:
+        ValueError: the target is out of this codec's reach.
+    """
+    from dfm.codecs.latent import search  # jax, which the decoder does without
+
+    def coded(planes: UInt8[np.ndarray, "h w n"], target: rate.Target) -> bytes:
+        wide = np.ascontiguousarray(np.broadcast_to(planes, (*planes.shape[:2], 3)))
+        return search.encode(wide, config, target, seed=seed, notify=progress)
+
+    if image.shape[2] in (1, 3):
+        return coded(image, target)
+    colors, alpha = image[:, :, :-1], image[:, :, -1:]
+    share = target if target.max_bytes is None else rate.Target(max_bytes=target.max_bytes // _ALPHA_SHARE)
+    second = b"" if alpha.min() == 255 else coded(alpha, share)
+    left = target
+    if target.max_bytes is not None:
+        overhead = len(container.varint(target.max_bytes))
+        left = rate.Target(max_bytes=target.max_bytes - len(second) - overhead)
+    first = coded(colors, left)
+    return container.varint(len(first)) + first + second
+
+
+def decode(
+    data: bytes,
+    header: container.Header,
+    *,
+    size: tuple[int, int],
+    region: tuple[int, int, int, int],
+) -> UInt8[np.ndarray, "h w c"]:
+    """Decode `region` (x, y, width, height) of the image resampled to `size`."""
+    own = header.height, header.width
+    colors, alpha = _streams(data, header)
+    planes = [_colored(stream(colors, own), header.channels <= 2)]
+    if alpha is not None:
+        planes.append(_colored(stream(alpha, own), True) if alpha else np.full((*own, 1), 255, np.uint8))
+    image = np.concatenate(planes, axis=2)
+    x, y, width, height = region
+    if size != (header.width, header.height):
+        image = _resampled(image, size)
+    return np.ascontiguousarray(image[y : y + height, x : x + width])
+
+
+def describe(data: bytes, header: container.Header) -> dict[str, Any]:
+    """Tell which base networks a payload changes, how much, and how its bytes part."""
+    colors, alpha = _streams(data, header)
+    parts = payload.unpack(colors)
+    return {
+        "base": colors[0] & 127,
+        "lambda": parts.base.lambda_,
+        "changed": len(parts.changed),
+        "alpha": None if alpha is None else len(alpha),
+        "split": {"weights": parts.weight_bytes, "latents": len(data) - parts.weight_bytes},
+    }
+
+
+def stream(data: bytes, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode the stream of three colors of an image of `size` (height, width).
+
+    Raises:
+        FormatError: the data are damaged.
+    """
+    parts = payload.unpack(data)
+    symbols = exact_context.decode(parts.decoder, parts.weights, parts.base.finest, size)
+    return exact_synthesis.image(parts.weights, symbols, size, (0, size[0]))
+
+
+def _streams(data: bytes, header: container.Header) -> tuple[bytes, bytes | None]:
+    if header.channels in (1, 3):
+        return data, None
+    length, at = container.read_varint(data, 0)
+    if at + length > len(data):
+        raise container.FormatError(f"the stream of colors is cut; {_AGAIN}")
+    return data[at : at + length], data[at + length :]
+
+
+def _colored(image: UInt8[np.ndarray, "h w 3"], gray: bool) -> UInt8[np.ndarray, "h w n"]:
+    if not gray:
+        return image
+    return np.asarray((image.sum(axis=2, keepdims=True, dtype=np.int64) + 1) // 3, np.uint8)
+
+
+def _resampled(image: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "hh ww c"]:
+    bands = [Image.fromarray(np.ascontiguousarray(band)) for band in np.moveaxis(image, 2, 0)]
+    return np.stack([np.asarray(band.resize(size, Image.Resampling.LANCZOS)) for band in bands], axis=2)

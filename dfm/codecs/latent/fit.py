@@ -1,0 +1,195 @@
+"""Fit latents and changes of the weights to an image, with the rate of both in the loss."""
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from dfm import soap
+from dfm.codecs.latent import analysis, model, rounding, weights
+
+if TYPE_CHECKING:
+    from dfm.codecs.latent import Config
+
+_KEPT = "features.1", "features.2", "features.3", "features.4", "features.5", "sharpening"
+_AGAIN = 4  # part of the steps, the last, that are made again
+_CHUNK = 25  # steps between looks at the rate
+UNIT = 16.0  # symbols in a unit of a latent, as Adam sees it
+_CLIP = 0.1  # norm of the gradient of the weights
+_TEMPERATURE = 0.35, 0.1  # of soft rounding, at first and at last
+_NOISE = 0.22, 0.15
+_CHANGE = 2.0**-6  # of a weight, that costs a bit
+_WARM = 50  # steps in which the rate of the weights rises: SOAP knows little of them at first
+_LEAST_RATE = 1e-3  # of a learning rate, at the end of its cosine
+
+Notify = Callable[[float, str], None]
+Steer = Callable[["Report", float], float]
+
+
+class Report(NamedTuple):
+    """Tell the MSE of pixels in [0, 1], and the bits of latents and of changes."""
+
+    mse: float
+    bits: float
+    weight_bits: float
+
+
+class State(NamedTuple):
+    """Hold real-valued changes of weights, latents in units of 16 symbols, and the optimizers' moments."""
+
+    changes: model.Weights
+    latents: list[Array]
+    weight_moments: optax.OptState
+    latent_moments: optax.OptState
+
+
+class Fitted(NamedTuple):
+    """Hold what a fit gives, and the lambda that it came to."""
+
+    state: State
+    lambda_: float
+
+    @property
+    def latents(self) -> list[Array]:
+        """Give the latents in units of a symbol."""
+        return [UNIT * v for v in self.state.latents]
+
+
+class _Setting(NamedTuple):
+    """Hold what changes from step to step."""
+
+    key: Array
+    temperature: Array
+    noise: Array
+    latent_rate: Array
+    weight_rate: Array
+
+
+_WEIGHTS = optax.chain(optax.clip_by_global_norm(_CLIP), soap.scale_by_soap())
+_LATENTS = optax.scale_by_adam()
+
+
+def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
+    """Start from some base networks, and what their analysis network guesses for pixels in [0, 1]."""
+    changes = {name: jnp.zeros_like(w) for name, w in floats(base.weights).items() if changeable(name)}
+    latents = [v / UNIT for v in guess(base, target)]
+    return State(changes, latents, _WEIGHTS.init(changes), _LATENTS.init(latents))
+
+
+def changeable(name: str) -> bool:
+    """Tell whether changes of a weight ever paid; those of the others keep to the base."""
+    return not name.startswith(_KEPT)
+
+
+def soft(
+    state: State,
+    target: Float[Array, "3 h w"],
+    base: weights.Base,
+    config: "Config",
+    steer: Steer,
+    lambda_: float,
+    *,
+    again: bool = False,
+    seed: int,
+    notify: Notify,
+) -> Fitted:
+    """Minimize MSE + lambda * bits per pixel by soft rounding.
+
+    Args:
+        steer: gives the next lambda after a report and the last lambda.
+        again: go on with a fit that has ended, for fewer steps.
+
+    Raises:
+        FloatingPointError: the fit diverged.
+    """
+    unchanged = floats(base.weights)
+    count = -(-config.steps // (_CHUNK * (_AGAIN if again else 1))) * _CHUNK
+    keys = jax.random.split(jax.random.key(seed), count)
+    for at in range(0, count, _CHUNK):
+        steps = np.arange(at, at + _CHUNK)
+        done = 1 - (1 - steps / count) / (_AGAIN if again else 1)
+        warm = np.minimum(1, (steps + 1) / _WARM)
+        setting = _settings(done, warm, config, keys[at : at + _CHUNK])
+        state, reports = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
+        lambda_ = steer(_told(reports, at / count, notify), lambda_)
+    return Fitted(state, lambda_)
+
+
+def floats(w: weights.Integers) -> model.Weights:
+    """Give weights in floats."""
+    return {name: jnp.asarray(v / 2.0**weights.BITS, jnp.float32) for name, v in w.items()}
+
+
+def guess(base: weights.Base, target: Float[Array, "3 h w"]) -> list[Float[Array, "_h _w"]]:
+    """Give the latents that the analysis network of some base networks guesses, in units of a symbol."""
+    w = {name: jnp.asarray(v, jnp.float32) for name, v in base.analysis.items()}
+    return list(_guessed(w, target, base.finest))
+
+
+_guessed = jax.jit(analysis.latents, static_argnames="finest")
+
+
+def _told(reports: Array, fraction: float, notify: Notify) -> Report:
+    report = Report(*map(float, reports[-1]))
+    if not np.isfinite(report.mse):
+        raise FloatingPointError("the fit diverged")
+    notify(
+        fraction, f"{-10 * np.log10(report.mse):.1f} dB, {(report.bits + report.weight_bits) / 8:.0f} bytes"
+    )
+    return report
+
+
+def _settings(done: np.ndarray, warm: np.ndarray, config: "Config", keys: Array) -> _Setting:
+    temperature, noise = (a + (b - a) * done for a, b in (_TEMPERATURE, _NOISE))
+    rates = config.latent_rate * _cosine(done), config.weight_rate * warm * _cosine(done)
+    return _Setting(keys, *(jnp.asarray(v, jnp.float32) for v in (temperature, noise, *rates)))
+
+
+def _cosine(done: np.ndarray) -> np.ndarray:
+    return np.asarray(_LEAST_RATE + (1 - _LEAST_RATE) * (1 + np.cos(np.pi * done)) / 2)
+
+
+@functools.partial(jax.jit, static_argnames="finest", donate_argnums=0)
+def _steps(
+    state: State, base: model.Weights, target: Array, settings: _Setting, lambda_: Array, *, finest: int
+) -> tuple[State, Array]:
+    """Make a step for each of the settings."""
+
+    def loss(changes: model.Weights, latents: list[Array], now: _Setting) -> tuple[Array, Array]:
+        keys = jax.random.split(now.key, len(latents))
+        q = [
+            rounding.noisy(k, UNIT * v, now.temperature, now.noise)
+            for k, v in zip(keys, latents, strict=True)
+        ]
+        cost = _changed_bits(changes)
+        w = base | {name: base[name] + c for name, c in changes.items()}
+        return _loss(w, q, cost, target, lambda_, finest)
+
+    def step(state: State, now: _Setting) -> tuple[State, Array]:
+        gradient, report = jax.grad(loss, argnums=(0, 1), has_aux=True)(state.changes, state.latents, now)
+        turn, weight_moments = _WEIGHTS.update(gradient[0], state.weight_moments)
+        move, latent_moments = _LATENTS.update(gradient[1], state.latent_moments)
+        changes = jax.tree.map(lambda c, d: c - now.weight_rate * d, state.changes, turn)
+        latents = jax.tree.map(lambda v, d: v - now.latent_rate * d, state.latents, move)
+        return State(changes, latents, weight_moments, latent_moments), report
+
+    return jax.lax.scan(step, state, settings)
+
+
+def _changed_bits(changes: model.Weights) -> Array:
+    """Estimate the bits of changes, without a constant: 1 for a change of one unit, steepest at zero."""
+    return sum((jnp.sum(jnp.log2(1 + jnp.abs(c) / _CHANGE)) for c in changes.values()), jnp.zeros(()))
+
+
+def _loss(
+    w: model.Weights, q: list[Array], weight_bits: Array, target: Array, lambda_: Array, finest: int
+) -> tuple[Array, Array]:
+    bits = jnp.sum(model.bits(w, q, finest))
+    mse = jnp.mean((model.image(w, q, finest, target.shape[1:]) - target) ** 2)
+    rate = (bits + weight_bits) / (target.shape[1] * target.shape[2])
+    return mse + lambda_ * rate, jnp.stack([mse, bits, weight_bits])

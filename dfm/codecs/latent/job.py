@@ -1,0 +1,54 @@
+"""Hold what does not change while an image is encoded."""
+
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from dfm import metrics
+from dfm.codecs import latent
+from dfm.codecs.latent import fit, payload, quantize, weights
+
+if TYPE_CHECKING:
+    from dfm.codecs.latent import Config
+
+
+class Job(NamedTuple):
+    """Hold an image, base networks by their number, and how to fit."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    number: int
+    config: "Config"
+    seed: int
+    notify: fit.Notify
+
+    @property
+    def base(self) -> weights.Base:
+        """Give the base networks."""
+        return weights.base(self.number)
+
+    @property
+    def pixels(self) -> Float[Array, "3 h w"]:
+        """Give the pixels in [0, 1]."""
+        return jnp.asarray(self.image.transpose(2, 0, 1) / 255.0, jnp.float32)
+
+    def guessing(self) -> "Job":
+        """Give the same without a fit."""
+        return self._replace(config=dataclasses.replace(self.config, steps=0))
+
+    def measured(self, latents: list[Array], changes: payload.Changes, zone: float) -> tuple[float, float]:
+        """Estimate the bytes of a stream, and the MSE of pixels in [0, 1]."""
+        symbols = quantize.symbols(latents, self.base.finest, zone)
+        bits, mse = quantize.measure(self.base, changes, symbols, self.pixels)
+        return bits / 8 + payload.bytes_of_changes(self.base, changes), mse
+
+    def packed(self, latents: list[Array], changes: payload.Changes, zone: float) -> bytes:
+        """Give the stream of rounded latents."""
+        symbols = quantize.symbols(latents, self.base.finest, zone)
+        return payload.pack(self.number, changes, symbols, self.image.shape[:2])
+
+    def psnr(self, data: bytes) -> float:
+        """Measure the PSNR of a stream as the decoder sees it."""
+        return metrics.psnr(self.image, latent.stream(data, self.image.shape[:2]))

@@ -1,0 +1,20 @@
+"""Round softly, so that gradients pass (Agustsson and Theis, 2020; C3, section 3.2)."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+
+def soft(x: Float[Array, "*shape"], temperature: Array) -> Float[Array, "*shape"]:
+    """Round `x` the harder, the lower the temperature."""
+    below = jnp.floor(x)
+    slope = jnp.tanh((x - below - 0.5) / temperature) / jnp.tanh(0.5 / temperature)
+    return below + 0.5 + 0.5 * slope
+
+
+def noisy(
+    key: PRNGKeyArray, x: Float[Array, "*shape"], temperature: Array, deviation: Array
+) -> Float[Array, "*shape"]:
+    """Round softly, add Gaussian noise in place of what rounding loses, and round softly again."""
+    noise = deviation * jax.random.normal(key, x.shape)
+    return soft(soft(x, temperature) + noise, temperature)

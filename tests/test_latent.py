@@ -1,0 +1,142 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import dfm
+from dfm import container, image, metrics
+from dfm.codecs import latent
+from dfm.codecs.latent import fit, payload, weights
+from experiments import demo
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """Give 48 x 32 pixels of the bundled photo."""
+    return image.read(demo.PHOTO)[100:132, 140:188]
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Name a preset of one look at the rate."""
+    monkeypatch.setitem(latent.PRESETS, "short", latent.Config(steps=25))
+    return "short"
+
+
+def quality(photo, data):
+    return float(metrics.psnr(photo, dfm.decode(data)))
+
+
+def test_the_guess_of_the_analysis_network_is_a_picture(photo):
+    data = dfm.encode(photo, "latent", "instant", lambda_=1e-3)
+    assert quality(photo, data) > metrics.psnr(photo, np.full_like(photo, photo.mean())) + 6
+    facts = dfm.info(data)
+    assert facts["network"]["changed"] == 0
+    assert facts["split"]["weights"] == 1
+    assert sum(facts["split"].values()) == len(data) == facts["bytes"]
+
+
+def test_a_lower_lambda_gives_more_bytes_and_quality(photo):
+    files = [dfm.encode(photo, "latent", "instant", lambda_=lambda_) for lambda_ in (1.6e-2, 1e-3, 2.5e-4)]
+    assert sorted(files, key=len) == files
+    assert sorted(files, key=lambda data: quality(photo, data)) == files
+
+
+def test_a_fit_is_no_worse_than_its_guess_and_repeats(photo, short):
+    def loss(data):
+        mse = 10 ** (-quality(photo, data) / 10)
+        return mse + 1e-3 * 8 * len(data) / (photo.shape[0] * photo.shape[1])
+
+    fitted = dfm.encode(photo, "latent", short, lambda_=1e-3, seed=3)
+    assert loss(fitted) <= loss(dfm.encode(photo, "latent", "instant", lambda_=1e-3))
+    assert dfm.encode(photo, "latent", short, lambda_=1e-3, seed=3) == fitted
+
+
+def test_steps_lower_the_loss(photo):
+    target = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32)
+    base, reports = weights.base(3), []
+    state = fit.start(base, target)
+    fit.soft(
+        state,
+        target,
+        base,
+        latent.Config(steps=100),
+        lambda report, lambda_: reports.append(report) or lambda_,
+        1e-4,
+        seed=0,
+        notify=lambda fraction, text: None,
+    )
+    losses = [r.mse + 1e-4 * (r.bits + r.weight_bits) / target[0].size for r in reports]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("preset", ["instant", "short"])
+@pytest.mark.parametrize("budget", [80, 300])
+def test_bytes_are_never_above_the_budget(photo, short, preset, budget):
+    assert len(dfm.encode(photo, "latent", preset, max_bytes=budget)) <= budget
+
+
+@pytest.mark.parametrize("preset", ["instant", "short"])
+def test_the_psnr_is_never_below_the_one_asked_for(photo, short, preset):
+    assert quality(photo, dfm.encode(photo, "latent", preset, min_psnr=25.0)) >= 25
+
+
+def test_a_psnr_out_of_reach_is_an_error_that_says_what_is_in_reach(photo):
+    with pytest.raises(
+        ValueError, match=r"70.0 dB are out of reach of this preset; ask for at most [34]\d\.\d dB"
+    ):
+        dfm.encode(photo, "latent", "instant", min_psnr=70.0)
+
+
+def test_too_few_bytes_are_an_error_that_says_how_many_are_missing(photo):
+    with pytest.raises(ValueError, match=r"bytes are too few"):
+        dfm.encode(photo, "latent", "instant", max_bytes=19)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_every_kind_of_pixel_comes_back(photo, channels):
+    alpha = np.linspace(0, 255, photo[..., 0].size).astype(np.uint8).reshape(photo.shape[:2])
+    planes = [photo[..., 1:2]] if channels < 3 else [photo]
+    pixels = np.concatenate([*planes, *([alpha[..., None]] if channels % 2 == 0 else [])], axis=2)
+    data = dfm.encode(pixels, "latent", "instant", min_psnr=24.0)
+    decoded = dfm.decode(data).reshape(pixels.shape)
+    for c in range(channels):
+        assert metrics.psnr(pixels[..., c : c + 1], decoded[..., c : c + 1]) > 20
+
+
+def test_opaque_alpha_takes_no_bytes_of_its_own(photo):
+    opaque = np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)])
+    data = dfm.encode(opaque, "latent", "instant", lambda_=1e-3)
+    assert dfm.info(data)["network"]["alpha"] == 0
+    assert np.all(dfm.decode(data)[..., 3] == 255)
+    assert len(data) <= len(dfm.encode(photo, "latent", "instant", lambda_=1e-3)) + 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 9, 3), (7, 2, 1)])
+def test_tiny_images_are_coded(shape):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    data = dfm.encode(pixels, "latent", "instant", lambda_=1e-3)
+    assert dfm.decode(data).reshape(shape).shape == shape
+
+
+def test_a_region_is_a_part_of_the_whole_and_a_scale_resamples(photo):
+    data = dfm.encode(photo, "latent", "instant", lambda_=1e-3)
+    whole = dfm.decode(data)
+    np.testing.assert_array_equal(dfm.decode(data, region=(5, 3, 20, 10)), whole[3:13, 5:25])
+    assert dfm.decode(data, scale=2).shape == (64, 96, 3)
+
+
+def test_a_base_that_this_version_lacks_is_named():
+    header = container.Header(codec="late", width=8, height=8, channels=3)
+    with pytest.raises(
+        container.FormatError, match=r"base networks 99, which this version lacks; update dfm"
+    ):
+        dfm.decode(container.pack(header, bytes([99, 1, 2])))
+
+
+@pytest.mark.parametrize("number", range(weights.BASES))
+def test_bases_are_in_the_order_of_falling_lambda_and_complete(number):
+    base = weights.base(number)
+    assert {name: w.shape for name, w in base.weights.items()} == weights.shapes(base.finest)
+    assert max(np.abs(w).max() for w in base.weights.values()) <= weights.LARGEST
+    assert number == 0 or weights.base(number - 1).lambda_ > base.lambda_
+    assert payload.apply(base, {}) == base.weights

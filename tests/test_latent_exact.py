@@ -1,0 +1,318 @@
+"""Streams of the latent codec: packed, unpacked and decoded in integers, and held against the document."""
+
+import functools
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dfm import container, entropy
+from dfm.codecs import latent
+from dfm.codecs.latent import exact_context, exact_synthesis, grids, model, payload, weights
+from dfm.codecs.latent.exact_context import Symbols
+from tests import reference_latent
+from tests.reference_decoder import Damaged, check
+
+SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (8, 5), (37, 45)]  # height, width
+NUMBERS = range(6)  # of base networks: 0 and 1 are sensible, the others as large as can be
+REAL = weights.base
+FAST = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # to compile
+
+sizes = st.tuples(st.integers(1, 7), st.integers(1, 7))
+numbers = st.sampled_from(NUMBERS)
+
+
+@functools.cache
+def networks(number: int) -> weights.Base:
+    """Make base networks of which those of an even number have a grid of octave 0."""
+    if number not in NUMBERS:
+        raise container.FormatError(f"no base networks {number}")
+    random, finest = np.random.default_rng(number), number % 2
+    made = {name: random.normal(0, 0.1, shape) for name, shape in weights.shapes(finest).items()}
+    made["upsampling"] += 0.25
+    made["context.3"] *= 0.5
+    made["context.skip"] *= 0.5
+    made["context.3.bias"][1] += 1.0
+    made["synthesis.1"] *= 0.2
+    made["synthesis.1.bias"] += 0.5
+    made["synthesis.2"] *= 0.5
+    integers = {name: np.rint(w * 2**weights.BITS).astype(np.int64) for name, w in made.items()}
+    if number >= 2:
+        integers = {name: weights.LARGEST * np.where(w < 0, -1, 1) for name, w in integers.items()}
+    if number >= 4:
+        integers = {name: np.abs(w) for name, w in integers.items()}
+    return weights.Base(finest=finest, lambda_=1e-3, weights=integers, analysis={})
+
+
+@functools.cache
+def networks_of_the_document(number: int) -> reference_latent.Base:
+    check(number in NUMBERS)
+    base = networks(number)
+    return base.finest, {name: w.tolist() for name, w in base.weights.items()}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _networks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "base", networks)
+        yield
+
+
+def draw(number: int, size: tuple[int, int], scale: float = 1.5) -> Symbols:
+    random = np.random.default_rng(number)
+    listed = grids.order(networks(number).finest)
+    return {grid: np.rint(random.laplace(0, scale, grid.size(*size))).astype(np.int64) for grid in listed}
+
+
+def largest(number: int, size: tuple[int, int], signs: bool) -> Symbols:
+    """Draw symbols as large as can be, of either sign or positive."""
+    return {
+        grid: exact_context.LARGEST * np.where(signs & (q < 0), -1, 1)
+        for grid, q in draw(number, size, 9.0).items()
+    }
+
+
+def change(number: int, share: float, seed: int = 0) -> payload.Changes:
+    """Draw changes of about a share of the weights."""
+    random, out = np.random.default_rng(seed), {}
+    for name, w in networks(number).weights.items():
+        step = int(random.integers(payload.STEPS))
+        if random.random() < share:
+            limit = weights.LARGEST - np.abs(w) >> step
+            q = np.clip(np.rint(random.laplace(0, 3, w.shape)).astype(np.int64), -limit, limit)
+            out[name] = payload.Change(step=step, integers=q)
+    return out
+
+
+def decode(data: bytes, size: tuple[int, int]) -> tuple[payload.Parts, Symbols]:
+    parts = payload.unpack(data)
+    return parts, exact_context.decode(parts.decoder, parts.weights, parts.base.finest, size)
+
+
+def image(data: bytes, size: tuple[int, int]) -> np.ndarray:
+    parts, symbols = decode(data, size)
+    return exact_synthesis.image(parts.weights, symbols, size, (0, size[0]))
+
+
+def straight_line(data: bytes, size: tuple[int, int]) -> np.ndarray:
+    height, width = size
+    return np.array(reference_latent.decode(data, width, height, 3, networks_of_the_document), np.uint8)
+
+
+@pytest.mark.parametrize("finest", [0, 1])
+def test_the_weights_are_those_of_the_document_in_its_order(finest):
+    assert list(reference_latent.shapes(finest).items()) == list(weights.shapes(finest).items())
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_unpacking_inverts_packing(size, number, share):
+    changes, symbols = change(number, share), draw(number, size)
+    parts, found = decode(payload.pack(number, changes, symbols, size), size)
+    assert parts.base is networks(number)
+    assert parts.changed == list(changes)
+    expected = payload.apply(networks(number), changes)
+    assert all(np.array_equal(parts.weights[name], expected[name]) for name in weights.shapes(number))
+    assert list(found) == list(symbols)
+    assert all(np.array_equal(found[grid], symbols[grid]) for grid in symbols)
+
+
+@pytest.mark.parametrize("size", [*SIZES[:-1], (16, 9)], ids=str)
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_decoder_of_the_document_gives_the_same_pixels(size, number):
+    data = payload.pack(number, change(number, 0.3), draw(number, size), size)
+    pixels = image(data, size)
+    np.testing.assert_array_equal(pixels, straight_line(data, size))
+    assert pixels.size < 100 or len(np.unique(pixels)) > 20
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("signs", [True, False])
+def test_the_largest_weights_and_symbols_decode_exactly(number, signs):
+    size = 7, 9
+    symbols = largest(number, size, signs)
+    data = payload.pack(number, {}, symbols, size)
+    _, found = decode(data, size)
+    assert all(np.array_equal(found[grid], symbols[grid]) for grid in symbols)
+    np.testing.assert_array_equal(image(data, size), straight_line(data, size))
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_no_partial_sum_of_the_largest_passes_what_doubles_hold(number):
+    w = {name: np.abs(v) for name, v in networks(number).weights.items()}
+    symbols = {g: np.abs(q) for g, q in largest(number, (70, 70), signs=False).items()}
+    grid = list(symbols)[-1]
+    far = exact_context.features(w, grid.octave, symbols, grid.size(70, 70))
+    network = exact_context.Network(w, len(symbols) - 1)
+    near = exact_context.neighbors(symbols[grid])
+    z = np.abs(network.first) @ exact_context.inputs(near, far.reshape(weights.FEATURES, -1))
+    assert z[: weights.INPUTS].max() * 2**weights.BITS < 2**52
+    hidden = np.full(weights.INPUTS + 1, 2.0**26)
+    assert (z[weights.INPUTS :].max(axis=1) + np.abs(network.third) @ hidden).max() < 2**52
+    assert (np.abs(network.second) @ hidden).max() * 2**weights.BITS < 2**52
+    for name in ("synthesis.1", "synthesis.2"):
+        assert w[name].sum(axis=1).max() * 2**28 + 2**32 < 2**52
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize(
+    "rows", [(0, 1), (0, 36), (1, 2), (5, 30), (15, 16), (16, 33), (31, 37), (36, 37), (9, 9)]
+)
+def test_part_of_the_rows_equals_them_in_the_whole(number, rows):
+    size, w = (37, 45), networks(number).weights
+    symbols = draw(number, size)
+    whole = exact_synthesis.image(w, symbols, size, (0, 37))
+    np.testing.assert_array_equal(exact_synthesis.image(w, symbols, size, rows), whole[slice(*rows)])
+
+
+def in_floats(number: int, symbols: Symbols) -> tuple[model.Weights, list[jax.Array]]:
+    w = {name: jnp.asarray(v / 2**weights.BITS, jnp.float32) for name, v in networks(number).weights.items()}
+    return w, [jnp.asarray(values, jnp.float32) for values in symbols.values()]
+
+
+def test_the_bits_of_the_float_model_agree():
+    size, base = (37, 45), networks(0)
+    symbols = draw(0, size)
+    bits = FAST(functools.partial(model.bits, finest=base.finest))(*in_floats(0, symbols)).sum()
+    exact = payload.bits_of_symbols(base.weights, base.finest, symbols, size)
+    assert exact == pytest.approx(float(bits), rel=0.01)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_pixels_of_the_float_model_agree(number):
+    size, base = (37, 45), networks(number)
+    symbols = draw(number, size)
+    floats = FAST(functools.partial(model.image, finest=base.finest, size=size))(*in_floats(number, symbols))
+    levels = 255 * np.clip(np.asarray(floats, np.float64).transpose(1, 2, 0), 0, 1)
+    pixels = exact_synthesis.image(base.weights, symbols, size, (0, size[0]))
+    assert np.mean((levels > 0) & (levels < 255)) > 0.2
+    assert np.abs(pixels - levels).max() < 0.6
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_bytes_are_within_one_of_the_bits(share):
+    size, changes = (37, 45), change(0, share)
+    symbols, base = draw(0, size), networks(0)
+    changed = payload.apply(base, changes)
+    bits = payload.bits_of_symbols(changed, base.finest, symbols, size)
+    expected = 1 + payload.bytes_of_changes(base, changes) + bits / 8
+    assert len(payload.pack(0, changes, symbols, size)) == pytest.approx(expected, abs=2)
+
+
+def header(channels: int, size: tuple[int, int]) -> container.Header:
+    return container.Header(codec="late", width=size[1], height=size[0], channels=channels)
+
+
+def joined(content: bytes, channels: int, size: tuple[int, int]) -> np.ndarray:
+    """Decode a payload."""
+    whole = 0, 0, size[1], size[0]
+    return latent.decode(content, header(channels, size), size=whole[2:], region=whole)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("opaque", [True, False])
+def test_the_decoder_of_the_document_joins_the_same_color_and_alpha(channels, opaque):
+    size = 5, 3
+    content = color = payload.pack(0, {}, draw(0, size), size)
+    alpha = b"" if opaque else payload.pack(1, {}, draw(1, size), size)
+    if channels in (2, 4):
+        content = container.varint(len(color)) + color + alpha
+    pixels = joined(content, channels, size)
+    found = np.array(reference_latent.decode(content, 3, 5, channels, networks_of_the_document))
+    np.testing.assert_array_equal(pixels, found)
+    assert (pixels[..., -1].min() == 255) == (opaque and channels in (2, 4))
+    part = latent.decode(content, header(channels, size), size=(3, 5), region=(1, 2, 2, 3))
+    np.testing.assert_array_equal(part, pixels[2:5, 1:3])
+
+
+@settings(max_examples=40)
+@given(st.sampled_from([b"", b"\x00", b"\x02", b"\x81\x00", b"\x07"]), st.binary(max_size=6))
+def test_both_decoders_agree_on_which_parts_of_a_payload_are_damaged(first, content):
+    try:
+        found = reference_latent.decode(first + content, 1, 2, 2, networks_of_the_document)
+    except Damaged:
+        with pytest.raises(container.FormatError):
+            joined(first + content, 2, (2, 1))
+    else:
+        np.testing.assert_array_equal(joined(first + content, 2, (2, 1)), found)
+
+
+def outcome(data: bytes, size: tuple[int, int]) -> np.ndarray | None:
+    """Decode as both decoders agree to; damaged data give None."""
+    try:
+        expected = straight_line(data, size)
+    except Damaged:
+        with pytest.raises(container.FormatError):
+            image(data, size)
+        return None
+    np.testing.assert_array_equal(image(data, size), expected)
+    return expected
+
+
+@settings(max_examples=60)
+@given(numbers, st.booleans(), st.binary(max_size=200), sizes)
+def test_both_decoders_agree_on_arbitrary_streams(number, changed, content, size):
+    outcome(bytes([number + 128 * changed]) + content, size)
+
+
+@settings(max_examples=25)
+@given(numbers, st.booleans(), st.integers(0, 99), st.data())
+def test_both_decoders_agree_on_damaged_streams(number, changed, seed, draws):
+    size = 5, 6
+    data = bytearray(payload.pack(number, change(number, 0.2 * changed, seed), draw(number, size, 9.0), size))
+    at = draws.draw(st.integers(0, len(data) - 1))
+    kind = draws.draw(st.sampled_from(("cut", "extend", "replace")))
+    if kind == "cut":
+        del data[at:]
+    elif kind == "extend":
+        data += draws.draw(st.binary(min_size=1, max_size=20))
+    else:
+        data[at] = draws.draw(st.integers(0, 255))
+    outcome(bytes(data), size)
+
+
+def stream(*parts: tuple[list[int], int]) -> bytes:
+    """Begin a stream of changes of the networks 0 by integers, each list with its code."""
+    return b"\x80" + entropy.encode([(np.array(q, np.int64), code) for q, code in parts])
+
+
+def flags(name: str, flag: int = 1) -> tuple[list[int], int]:
+    return [flag * (name == other) for other in weights.shapes(0)], 16
+
+
+@pytest.mark.parametrize(
+    ("flag", "step", "scale"),
+    [(1, 11, 255), (2, 0, 0), (-1, 0, 0), (1, 12, 0), (1, -1, 0), (1, 0, 256), (1, 0, -1)],
+)
+def test_changes_out_of_range_are_damage(flag, step, scale):
+    data = stream(flags("context.2.bias", flag), ([step], 36), ([scale], 60), ([0] * 20, 255))
+    assert (outcome(data, (1, 1)) is None) == ((flag, step, scale) != (1, 11, 255))
+
+
+@pytest.mark.parametrize("over", [0, 1])
+def test_a_weight_beyond_the_largest_is_damage(over):
+    room = -weights.LARGEST - over - networks(0).weights["context.3.bias"]
+    data = stream(flags("context.3.bias"), ([0], 36), ([90], 60), (room.tolist(), 90))
+    assert (outcome(data, (1, 1)) is None) == bool(over)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7f", b"\xff\x00", b"\x06"])
+def test_no_stream_and_unknown_networks_are_refused(data):
+    assert outcome(data, (2, 2)) is None
+    if data:
+        with pytest.raises(container.FormatError, match="update dfm"):
+            REAL(data[0] & 127 | 64)
+
+
+def test_symbols_out_of_range_are_damage():
+    size = 3, 2
+    for over in (0, 1):
+        symbols = draw(0, size)
+        symbols[list(symbols)[-1]][1, 0] = exact_context.LARGEST + over
+        data = payload.pack(0, {}, symbols, size)
+        assert (outcome(data, size) is None) == bool(over)

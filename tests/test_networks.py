@@ -1,0 +1,61 @@
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from dfm import image
+from dfm.codecs.latent import weights
+from experiments import crops, networks
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Give a folder of ten pictures of noise."""
+    random = np.random.default_rng(0)
+    for i in range(10):
+        image.write(tmp_path / f"{i}.png", random.integers(0, 256, (40 + i, 50, 3), dtype=np.uint8))
+    return tmp_path
+
+
+def test_weights_are_written_as_the_decoder_reads_them(tmp_path):
+    drawn = networks.first(0, 1e-3, 0, "")
+    networks.save(tmp_path / "out.npz", drawn, 1e-3, 0)
+    base = weights.read(tmp_path / "out.npz")
+    assert base.lambda_ == 1e-3
+    assert {name: w.shape for name, w in base.weights.items()} == weights.shapes(0)
+    for name, w in drawn.base.items():
+        assert base.weights[name] / 2**weights.BITS == pytest.approx(np.asarray(w), abs=2**-13)
+    assert set(base.analysis) == set(drawn.analysis)
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_weights_out_of_range_are_not_written(tmp_path):
+    drawn = networks.first(0, 1e-3, 0, "")
+    drawn.base["context.1"] = drawn.base["context.1"] + jnp.nan
+    with pytest.raises(ValueError, match=r"context\.1 grew too large or diverged; train with a lower"):
+        networks.save(tmp_path / "out.npz", drawn, 1e-3, 0)
+    assert not (tmp_path / "out.npz").exists()
+
+
+def test_a_start_of_another_lambda_rescales_the_latents(tmp_path):
+    drawn = networks.first(0, 1e-3, 0, "")
+    networks.save(tmp_path / "start.npz", drawn, 1e-3, 0)
+    started = networks.first(0, 2.5e-4, 0, str(tmp_path / "start.npz"))
+    same = functools.partial(np.testing.assert_allclose, rtol=1e-2, atol=1e-3)
+    same(started.analysis["1.head"], 2 * drawn.analysis["1.head"])
+    same(started.analysis["1"], drawn.analysis["1"])
+    same(started.base["synthesis.1"], drawn.base["synthesis.1"] / 2)
+
+
+def test_crops_are_parts_of_the_photos_or_their_mirror_images(folder):
+    pictures = crops.read(folder)
+    squares = crops.sample(np.random.default_rng(1), pictures, count=3, side=32)
+    assert squares.shape == (3, 3, 32, 32)
+    for crop in squares.transpose(0, 2, 3, 1):
+        sides = [
+            np.lib.stride_tricks.sliding_window_view(photo, (32, 32, 3))[:, :, 0]
+            for p in pictures
+            for photo in (p, p[:, ::-1])
+        ]
+        assert any((windows == crop).all(axis=(2, 3, 4)).any() for windows in sides)
