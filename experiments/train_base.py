@@ -6,6 +6,7 @@ python -m experiments.train_base configs/latent_base.toml photos=FOLDER output=F
 import functools
 import json
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,8 @@ class Config:
     seed: int = 0
 
 
-def main() -> None:
-    train(configs.command_line(Config, __doc__))
+def main(arguments: Sequence[str] | None = None) -> None:
+    train(configs.command_line(Config, __doc__, arguments))
 
 
 def train(config: Config) -> None:
@@ -129,35 +130,32 @@ def advance(state, batches, keys, progress, *, config: Config):  # type: ignore[
     optimizer = optimizers(config)
 
     def step(state, now):  # type: ignore[no-untyped-def]
-        networks, moments = state
+        weights, moments = state
         images, key, progress = now
         temperature, noise = (a + (b - a) * progress for a, b in (config.temperature, config.noise))
+        one = functools.partial(loss, temperature=temperature, noise=noise, config=config)
+        gradient, parts = _averaged(jax.grad(one, has_aux=True), weights, images / 255.0, key)
+        updates, moments = optimizer.update(gradient, moments, weights)
+        return (optax.apply_updates(weights, updates), moments), parts
 
-        gradient, parts = _gradient(networks, images / 255.0, key, temperature, noise, config)
-        updates, moments = optimizer.update(gradient, moments, networks)
-        return (optax.apply_updates(networks, updates), moments), parts
-
-    state, parts = jax.lax.scan(step, state, (crops, keys, progress))
+    state, parts = jax.lax.scan(step, state, (batches, keys, progress))
     return state, jnp.mean(parts, axis=0)
 
 
-def _gradient(
-    networks: Networks,
+def _averaged(
+    gradient_of: Callable[[Networks, Array, Array], tuple[Networks, Array]],
+    weights: Networks,
     images: Float[Array, "batch 3 h w"],
     key: Array,
-    temperature: Array,
-    noise: Array,
-    config: Config,
 ) -> tuple[Networks, Array]:
     """Average over a batch, one image after the other: a third of the time of `vmap` on a CPU."""
 
     def add(sums: Networks, now: tuple[Array, Array]) -> tuple[Networks, Array]:
-        one = functools.partial(loss, temperature=temperature, noise=noise, config=config)
-        gradient, parts = jax.grad(one, has_aux=True)(networks, *now)
-        return jax.tree.map(lambda a, b: a + b / config.batch, sums, gradient), parts
+        gradient, parts = gradient_of(weights, *now)
+        return jax.tree.map(lambda a, b: a + b / len(images), sums, gradient), parts
 
-    zeros = jax.tree.map(jnp.zeros_like, networks)
-    gradient, parts = jax.lax.scan(add, zeros, (images, jax.random.split(key, config.batch)))
+    zeros = jax.tree.map(jnp.zeros_like, weights)
+    gradient, parts = jax.lax.scan(add, zeros, (images, jax.random.split(key, len(images))))
     return gradient, jnp.mean(parts, axis=0)
 
 
