@@ -25,7 +25,7 @@ class Encoder:
         self._coder = constriction.stream.queue.RangeEncoder()
 
     def classes(self, symbols: Integers, shares: Float32[np.ndarray, "n classes"]) -> None:
-        """Append a class for each row of `shares`, as `frequencies` gives them."""
+        """Append a class for each row of `shares`, as the function `shares` gives them."""
         self._coder.encode(symbols.astype(np.int32), _CLASSES, shares)
 
     def plain(self, values: Integers, widths: Integers) -> None:

@@ -1,5 +1,6 @@
 """Give every codec, classic or of .dfm files, one interface for comparisons."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,10 @@ Image = UInt8[np.ndarray, "h w c"]
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """Be the setting of a codec of .dfm files: it makes the best file of at most `max_bytes`."""
+    """Be the setting of a codec of .dfm files: it makes the best file of at most `max_bytes`.
+
+    Any dataclass whose fields are a target of `api.encode` may stand in its place.
+    """
 
     max_bytes: int
 
@@ -150,7 +154,7 @@ def _of_dfm(name: str, codec: str, preset: str) -> Contestant:
         label=f"{codec} {preset}",
         sweep=sweep,
         ladder=lambda max_bytes: [Budget(max_bytes=max_bytes)],
-        encode=lambda image, budget: api.encode(image, codec, preset, max_bytes=budget.max_bytes),
+        encode=lambda image, aim: api.encode(image, codec, preset, **dataclasses.asdict(aim)),
         decode=decode,
     )
 

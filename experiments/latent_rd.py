@@ -6,7 +6,6 @@ measured again.
 
 import dataclasses
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 price = Price(lambda_=lambda_)
                 key = {"image": name, "codec": entry.name, "settings": dataclasses.asdict(price)}
                 if rows.find(rows.read(settings.results), key) is None:
-                    rows.append(settings.results, measure(name, entry, settings.preset, price) | facts)
+                    rows.append(settings.results, measure(name, entry, price) | facts)
     except (OSError, ValueError) as error:
         sys.exit(f"latent_rd: {error}")
 
 
-def measure(name: str, entry: contestant.Contestant, preset: str, price: Price) -> rows.Row:
+def measure(name: str, entry: contestant.Contestant, price: Price) -> rows.Row:
     """Make a file, decode it, and tell its bytes, its quality and its seconds.
 
     Raises:
@@ -56,10 +55,8 @@ def measure(name: str, entry: contestant.Contestant, preset: str, price: Price) 
     """
     image = kodak.read(name)
     image = image.reshape(*image.shape[:2], -1)
-    start = time.perf_counter()
-    data = dfm.encode(image, "latent", preset, lambda_=price.lambda_)
-    file = contestant.File(setting=price, data=data, seconds=time.perf_counter() - start)
-    row = result.measure(image, entry, file).row(name, {"split": dfm.info(data)["split"]})
+    file = contestant.make(entry, image, price)
+    row = result.measure(image, entry, file).row(name, {"split": dfm.info(file.data)["split"]})
     told = f"{name} lambda {price.lambda_:g}: {row['bytes']} bytes, {row['psnr_db']} dB"
     print(f"{told}, {row['encode_seconds']:.0f} s", file=sys.stderr, flush=True)
     return row

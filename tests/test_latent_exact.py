@@ -115,7 +115,7 @@ def test_unpacking_inverts_packing(size, number, share):
     changes, symbols = change(number, share), draw(number, size)
     parts, found = decode(payload.pack(number, changes, symbols, size), size)
     assert parts.base is networks(number)
-    assert parts.changed == list(changes)
+    assert list(parts.changes) == list(changes)
     expected = payload.apply(networks(number), changes)
     assert all(np.array_equal(parts.weights[name], expected[name]) for name in weights.shapes(number))
     assert list(found) == list(symbols)

@@ -96,12 +96,13 @@ def describe(data: bytes, header: container.Header) -> dict[str, Any]:
     """Tell which base networks a payload changes, how much, and how its bytes part."""
     colors, alpha = _streams(data, header)
     parts = payload.unpack(colors)
+    weight_bytes = 1 + payload.bytes_of_changes(parts.base, parts.changes)
     return {
         "base": colors[0] & 127,
         "lambda": parts.base.lambda_,
-        "changed": len(parts.changed),
+        "changed": len(parts.changes),
         "alpha": None if alpha is None else len(alpha),
-        "split": {"weights": parts.weight_bytes, "latents": len(data) - parts.weight_bytes},
+        "split": {"weights": weight_bytes, "latents": len(data) - weight_bytes},
     }
 
 

@@ -59,8 +59,7 @@ class Network:
         self.third = np.concatenate([w["context.3"], (w["context.3.bias"] << _BITS)[:, None]], axis=1).astype(
             np.float64
         )
-        unit = weights.BITS + _BITS
-        self._units = 2.0 ** np.array([[laplace.MEAN_BITS - unit], [3 - unit]])
+        self._units = np.array([[1 << laplace.MEAN_BITS], [laplace.OCTAVE]]) / 2.0 ** (weights.BITS + _BITS)
 
     def __call__(self, x: Float64[np.ndarray, "27 n"]) -> Int64[np.ndarray, "2 n"]:
         """Give means in units of 1/32, and scale codes, of columns of inputs that end with 1."""
@@ -124,8 +123,8 @@ def _grid(
     windows = np.lib.stride_tricks.as_strided(
         sheared, (fronts, _BACK, _UP + 1, h), (step, step, unit, unit), writeable=False
     )
+    stride = w + 1  # from an element to the next one of a wavefront, in rows made longer by the slant
     wide = np.pad(far, ((0, 0), (0, 0), (0, grids.SLANT + 1))).reshape(f, -1)
-    stride = w + grids.SLANT + 1 - grids.SLANT
     for t in range(fronts):
         low, high = max(0, -((w - 1 - t) // grids.SLANT)), min(h, t // grids.SLANT + 1)
         x = np.ones((_BACK * (_UP + 1) + f + 1, high - low))

@@ -16,7 +16,14 @@ from dfm.codecs.latent import analysis, model, rounding, weights
 if TYPE_CHECKING:
     from dfm.codecs.latent import Config
 
-_KEPT = "features.1", "features.2", "features.3", "features.4", "features.5", "sharpening"
+_KEPT = (
+    "features.1",
+    "features.2",
+    "features.3",
+    "features.4",
+    "features.5",
+    "sharpening",
+)  # changes of them never paid
 _AGAIN = 4  # part of the steps, the last, that are made again
 _CHUNK = 25  # steps between looks at the rate
 UNIT = 16.0  # symbols in a unit of a latent, as Adam sees it
@@ -76,14 +83,10 @@ _LATENTS = optax.scale_by_adam()
 
 def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
     """Start from some base networks, and what their analysis network guesses for pixels in [0, 1]."""
-    changes = {name: jnp.zeros_like(w) for name, w in floats(base.weights).items() if changeable(name)}
+    changed = {name: w for name, w in floats(base.weights).items() if not name.startswith(_KEPT)}
+    changes = jax.tree.map(jnp.zeros_like, changed)
     latents = [v / UNIT for v in guess(base, target)]
     return State(changes, latents, _WEIGHTS.init(changes), _LATENTS.init(latents))
-
-
-def changeable(name: str) -> bool:
-    """Tell whether changes of a weight ever paid; those of the others keep to the base."""
-    return not name.startswith(_KEPT)
 
 
 def soft(

@@ -33,7 +33,7 @@ class Grid:
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Give the (height, width) of the grid of an image."""
-        return halved((height, width), self.octave)
+        return -(-height >> self.octave), -(-width >> self.octave)
 
 
 def order(finest: int) -> tuple[Grid, ...]:
@@ -44,8 +44,3 @@ def order(finest: int) -> tuple[Grid, ...]:
             grids.append(Grid(octave, hyper=True))
         grids.append(Grid(octave))
     return tuple(grids)
-
-
-def halved(size: tuple[int, int], times: int) -> tuple[int, int]:
-    """Halve a (height, width) so many times, rounded up."""
-    return -(-size[0] >> times), -(-size[1] >> times)

@@ -3,7 +3,6 @@
 import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
@@ -16,9 +15,10 @@ if TYPE_CHECKING:
 
 
 class Job(NamedTuple):
-    """Hold an image, base networks by their number, and how to fit."""
+    """Hold an image, its pixels in [0, 1], base networks by their number, and how to fit."""
 
     image: UInt8[np.ndarray, "h w 3"]
+    pixels: Float[Array, "3 h w"]
     number: int
     config: "Config"
     seed: int
@@ -28,11 +28,6 @@ class Job(NamedTuple):
     def base(self) -> weights.Base:
         """Give the base networks."""
         return weights.base(self.number)
-
-    @property
-    def pixels(self) -> Float[Array, "3 h w"]:
-        """Give the pixels in [0, 1]."""
-        return jnp.asarray(self.image.transpose(2, 0, 1) / 255.0, jnp.float32)
 
     def guessing(self) -> "Job":
         """Give the same without a fit."""

@@ -22,37 +22,24 @@ Latents = Sequence[Float[Array, "_h _w"]]
 
 def init(key: PRNGKeyArray, finest: int) -> Weights:
     """Draw weights for grids of the octaves `finest` to 6."""
-    listed = grids.order(finest)
+    shapes = weights.shapes(finest)
     keys = iter(jax.random.split(key, 64))
 
     def normal(*shape: int, deviation: float) -> Array:
         return deviation * jax.random.normal(next(keys), shape)
 
-    w = {
-        "context.1": jnp.zeros((weights.INPUTS, weights.INPUTS)),
-        "context.grids": jnp.zeros((len(listed), weights.INPUTS)),
-        "context.1.bias": jnp.zeros(weights.INPUTS),
-        "context.2": jnp.zeros((weights.INPUTS, weights.INPUTS)),
-        "context.2.bias": jnp.zeros(weights.INPUTS),
-        "context.3": normal(2, weights.INPUTS, deviation=0.1),
-        "context.skip": normal(2, weights.INPUTS, deviation=0.1),
-        "context.3.bias": jnp.zeros(2),
-    }
+    w = {name: jnp.zeros(shape) for name, shape in shapes.items()}
+    for name in ("context.3", "context.skip"):
+        w[name] = normal(*shapes[name], deviation=0.1)
     for octave in range(finest, grids.COARSEST):
-        seen = 8 + sum(g.octave > octave for g in listed)
-        w[f"features.{octave}"] = normal(4 * weights.FEATURES, seen, deviation=0.3 / seen**0.5)
-        w[f"features.{octave}.bias"] = jnp.zeros(4 * weights.FEATURES)
-    levels = grids.COARSEST - 1
-    w["upsampling"] = jnp.tile(
-        jnp.array([_cubic(1.75), _cubic(0.75), _cubic(0.25), _cubic(1.25)]), (levels, 1)
-    )
-    w["sharpening"] = jnp.zeros((levels, 4))
-    channels = levels + 1 + 4 * (finest == 0)
-    for block, width in (("synthesis.1", channels), ("synthesis.2", weights.COLORS)):
-        linear = normal(weights.COLORS, 9 * width, deviation=0.02)
-        phases = normal(weights.PHASES, 9 * width, deviation=0.02)
+        name = f"features.{octave}"
+        w[name] = normal(*shapes[name], deviation=0.3 / shapes[name][1] ** 0.5)
+    w["upsampling"] += jnp.array([_cubic(1.75), _cubic(0.75), _cubic(0.25), _cubic(1.25)])
+    for block in ("synthesis.1", "synthesis.2"):
+        inputs = shapes[block][1]
+        linear = normal(weights.COLORS, inputs, deviation=0.02)
+        phases = normal(weights.PHASES, inputs, deviation=0.02)
         w[block] = jnp.concatenate([linear, phases])
-        w[f"{block}.bias"] = jnp.zeros(weights.COLORS + weights.PHASES)
         w[f"{block}.fourier"] = 0.1 * fourier.init(next(keys), weights.PHASES, weights.COLORS)
     w["synthesis.1.bias"] = w["synthesis.1.bias"].at[: weights.COLORS].set(0.5)
     return w

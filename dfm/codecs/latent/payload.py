@@ -35,8 +35,7 @@ class Parts:
 
     base: weights.Base
     weights: weights.Integers
-    changed: list[str]
-    weight_bytes: int
+    changes: Changes
     decoder: coder.Decoder
 
 
@@ -64,8 +63,7 @@ def unpack(data: bytes) -> Parts:
     return Parts(
         base=base,
         weights=apply(base, changes),
-        changed=list(changes),
-        weight_bytes=1 + bytes_of_changes(base, changes),
+        changes=changes,
         decoder=decoder,
     )
 

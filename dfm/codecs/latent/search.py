@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
@@ -36,7 +37,8 @@ def encode(
     Raises:
         ValueError: the target is out of reach.
     """
-    jobs = [Job(image, number, config, seed, notify) for number in range(weights.BASES)]
+    pixels = jnp.asarray(image.transpose(2, 0, 1) / 255.0, jnp.float32)
+    jobs = [Job(image, pixels, number, config, seed, notify) for number in range(weights.BASES)]
     number, lambda_ = _first(jobs, target)
     tried = [job.guessing() for job in (jobs if config.steps == 0 else jobs[number : number + 1])]
     if config.steps:
