@@ -13,6 +13,7 @@ examples:
   dfm encode photo.jpg                               write photo.dfm
   dfm encode photo.jpg --max-bytes 4000 -o small.dfm
   dfm encode photo.jpg --preset fast --min-psnr 26
+  dfm encode photos -o small --max-bpp 0.25          encode all images of a folder; resume by the same command
   dfm decode photo.dfm                               write photo.png
   dfm decode photo.dfm --scale 2 -o large.webp
   dfm info photo.dfm
@@ -56,8 +57,18 @@ def _add(
 
 
 def _add_encode(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("input", metavar="IN", help="an image that Pillow reads; '-' is standard input")
-    parser.add_argument("-o", "--output", metavar="OUT.dfm", help=_OUTPUT % ".dfm")
+    parser.add_argument(
+        "input",
+        metavar="IN",
+        help="an image that Pillow reads, or a folder: all its images that have no .dfm file yet, several "
+        "at a time; '-' is standard input",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT.dfm",
+        help=f"{_OUTPUT % '.dfm'}; of a folder, the folder for the files",
+    )
     parser.add_argument("--codec", default="coordinate", help="how to code the image (default: %(default)s)")
     parser.add_argument(
         "--preset",
@@ -80,7 +91,9 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=_seed, default=0, metavar="S", help="of all random choices (default: 0)"
     )
-    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.add_argument(
+        "--json", action="store_true", help="print the result as one JSON object, a line an image of a folder"
+    )
 
 
 def _add_decode(parser: argparse.ArgumentParser) -> None:

@@ -7,20 +7,17 @@ import json
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import dfm
 from dfm import arguments, console
 
 INTERRUPTED = 130
 TERMINATED = 143
-
-_KEYS = ["codec", "preset", "width", "height", "channels", "bytes", "bpp", "psnr_db", "seconds", "split"]
 
 
 class _Terminated(KeyboardInterrupt):
@@ -68,28 +65,16 @@ def _command(argv: Sequence[str] | None) -> int:
 
 
 def _encode(args: argparse.Namespace) -> None:
-    from dfm import image, metrics
+    from dfm import encoding
 
-    original = image.read(_stream(args.input))
-    output = _output(args, ".dfm")
-    start = time.perf_counter()
+    if args.input != "-" and os.path.isdir(args.input):
+        with console.progress() as progress:
+            encoding.folder(args, progress)
+        return
+    source, output = _stream(args.input), _output(args, ".dfm")
     with console.progress() as progress:
-        data = dfm.encode(
-            original,
-            args.codec,
-            args.preset,
-            lambda_=args.lambda_,
-            max_bpp=args.max_bpp,
-            max_bytes=args.max_bytes,
-            min_psnr=args.min_psnr,
-            seed=args.seed,
-            progress=progress,
-        )
-    seconds = time.perf_counter() - start
-    psnr = metrics.psnr(original, dfm.decode(data))
-    _write(output, data)
-    measured = {"psnr_db": psnr if psnr < float("inf") else None, "seconds": seconds}
-    _report(args, output, dfm.info(data) | {"preset": args.preset} | measured)
+        facts = encoding.file(source, output, args, progress)
+    encoding.report(facts, as_json=args.json)
 
 
 def _decode(args: argparse.Namespace) -> None:
@@ -99,7 +84,7 @@ def _decode(args: argparse.Namespace) -> None:
     output = _output(args, ".png")
     format_ = "PNG" if output == "-" else image.format_of(output)
     pixels = dfm.decode(data, size=args.size, scale=args.scale, region=args.region)
-    _write(output, image.pack(pixels, format_))
+    console.write(output, image.pack(pixels, format_))
     if output != "-":
         print(f"{output}: {console.shape(*pixels.shape)}")
 
@@ -122,18 +107,6 @@ def _compare(args: argparse.Namespace) -> None:
 
     with console.progress() as progress:
         compare.run(args.inputs, args.codecs, report_dir=args.report, progress=progress)
-
-
-def _report(args: argparse.Namespace, output: str, facts: dict[str, Any]) -> None:
-    """Tell the result of encoding, beside the file's own bytes if these went to standard output."""
-    if args.json:
-        print(json.dumps({name: facts[name] for name in _KEYS}))
-        return
-    psnr = "no loss" if facts["psnr_db"] is None else f"{facts['psnr_db']:.2f} dB"
-    shape = console.shape(facts["height"], facts["width"], facts["channels"])
-    size = f"{facts['bytes']:,} bytes, {facts['bpp']:.4f} bits per pixel"
-    out = sys.stderr if output == "-" else sys.stdout
-    print(f"{output}: {shape}, {size}, {psnr}, {facts['seconds']:.1f} s", file=out)
 
 
 def _stream(name: str) -> str | io.BytesIO:
@@ -172,16 +145,6 @@ def _check_writable(path: Path) -> None:
     places = [path] if path.exists() and not path.is_file() else [folder, *filter(Path.exists, [path])]
     if not all(os.access(place, os.W_OK) for place in places):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-
-
-def _write(output: str, data: bytes) -> None:
-    from dfm import image
-
-    if output == "-":
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    else:
-        image.write_bytes(output, data)
 
 
 def _drop_output() -> None:

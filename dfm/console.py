@@ -30,6 +30,17 @@ def failure(error: BaseException, about: str | None = None) -> str:
     return " ".join((f"{about}: {text}" if about else text).split())
 
 
+def write(output: str, data: bytes) -> None:
+    """Write a file whole or not at all, or to standard output where `output` is '-'."""
+    from dfm import image
+
+    if output == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        image.write_bytes(output, data)
+
+
 @contextlib.contextmanager
 def progress() -> Iterator[api.Progress | None]:
     """Show a bar on standard error while that is a terminal, and give what moves it, or None."""

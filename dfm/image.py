@@ -84,6 +84,12 @@ def from_pillow(picture: Image.Image) -> UInt8[np.ndarray, "h w *c"]:
     return np.asarray(_in_srgb(picture, mode))
 
 
+def readable(path: FilePath) -> bool:
+    """Tell by its suffix whether Pillow reads a file."""
+    Image.init()
+    return Image.EXTENSION.get(Path(path).suffix.lower()) in Image.OPEN
+
+
 def format_of(path: FilePath) -> str:
     """Give Pillow's name of the format that the suffix of `path` asks for; PNG where it has none.
 

@@ -153,7 +153,7 @@ def bad_images(folder):
     return {
         "deep.png": "more than 8 bits",
         "moving.gif": "2 frames",
-        "folder.png": "Is a directory",
+        "folder.png": "holds no image that Pillow reads",
         "empty.png": "is empty",
         "text.png": "is no image",
         "cut.png": "truncated",

@@ -1,0 +1,83 @@
+"""The images of a folder, encoded by one command."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import dfm
+from dfm import cli, image
+from tests.test_cli import encode, fails, listing
+
+
+@pytest.fixture
+def photos(folder):
+    """Make a folder of four images, two of them of one size, beside a file that is none."""
+    random, place = np.random.default_rng(0), Path("photos")
+    place.mkdir()
+    for name, shape in (("a.png", (9, 7, 3)), ("b.png", (9, 7, 3)), ("c.bmp", (5, 6, 3)), ("d.tiff", (3, 3))):
+        image.write(place / name, random.integers(0, 256, shape, dtype=np.uint8))
+    (place / "notes.txt").write_text("no image")
+    return place
+
+
+def test_every_image_of_a_folder_becomes_a_file(photos, capsys):
+    assert encode("photos", "-o", "small") == 0
+    assert listing(Path("small")) == ["a.dfm", "b.dfm", "c.dfm", "d.dfm"]
+    for path in photos.glob("[abcd].*"):
+        coded = Path("small") / f"{path.stem}.dfm"
+        np.testing.assert_array_equal(dfm.decode(coded.read_bytes()), image.read(path))
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert sorted(line.split(":")[0] for line in lines) == [f"small/{name}.dfm" for name in "abcd"]
+    assert last == "4 of 4 images encoded; the others had files already"
+
+
+def test_the_files_stand_beside_their_images_without_an_output(photos):
+    assert encode("photos") == 0
+    assert {"a.dfm", "b.dfm", "c.dfm", "d.dfm"} < set(listing(photos))
+
+
+def test_the_same_command_resumes(photos, capsys):
+    encode("photos")
+    Path("photos/b.dfm").unlink()
+    Path("photos/a.dfm").write_bytes(b"kept")
+    capsys.readouterr()
+    assert encode("photos") == 0
+    assert Path("photos/a.dfm").read_bytes() == b"kept"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("photos/b.dfm: ")
+    assert lines[1:] == ["1 of 4 images encoded; the others had files already"]
+    assert encode("photos") == 0
+
+
+def test_json_is_a_line_an_image(photos, capsys):
+    assert encode("photos", "--json") == 0
+    facts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(fact["output"] for fact in facts) == [f"photos/{name}.dfm" for name in "abcd"]
+
+
+def test_a_broken_image_is_named_and_the_others_are_encoded(photos, capsys):
+    Path("photos/b.png").write_bytes(b"broken")
+    assert encode("photos") == 1
+    assert {"a.dfm", "c.dfm", "d.dfm"} < set(listing(photos))
+    first, last = capsys.readouterr().err.splitlines()
+    assert first.startswith("dfm: photos/b.png: ")
+    assert last == "dfm: 1 of 4 images could not be encoded; see above"
+
+
+def test_a_folder_without_images_is_an_error(folder, capsys):
+    Path("empty").mkdir()
+    assert fails(capsys, encode("empty"), "empty holds no image that Pillow reads")
+
+
+def test_two_images_of_one_name_are_an_error(photos, capsys):
+    image.write("photos/a.webp", np.zeros((2, 2), np.uint8))
+    assert fails(capsys, encode("photos"), "a.png and a.webp would both become a.dfm; rename one")
+    assert not list(photos.glob("*.dfm"))
+
+
+def test_an_output_that_is_a_file_is_an_error(photos, capsys):
+    Path("taken").write_bytes(b"x")
+    assert fails(capsys, encode("photos", "-o", "taken"), "taken")
+    assert cli.run(["encode", "photos", "--codec", "stored", "-o", "new/deep"]) == 0
