@@ -17,13 +17,16 @@ def read(folder: Path) -> Photos:
 
 
 def sample(
-    random: np.random.Generator, photos: Photos, count: int, side: int
+    random: np.random.Generator, photos: Photos, count: int, side: int, enlarged: float = 0.0
 ) -> UInt8[np.ndarray, "count 3 side side"]:
-    """Cut squares, mirrored at random, from photos that count by their area."""
+    """Cut squares from photos that count by their area, mirrored at random, some enlarged up to twice."""
     crops = []
     areas = np.array([photo.shape[0] * photo.shape[1] for photo in photos], float)
     for i in random.choice(len(photos), count, p=areas / areas.sum()):
-        y, x = (random.integers(length - side + 1) for length in photos[i].shape[:2])
-        crop = photos[i][y : y + side, x : x + side, :]
+        cut = round(side / random.uniform(1, 2)) if random.random() < enlarged else side
+        y, x = (random.integers(length - cut + 1) for length in photos[i].shape[:2])
+        crop = photos[i][y : y + cut, x : x + cut, :]
+        if cut < side:
+            crop = np.asarray(Image.fromarray(crop).resize((side, side), Image.Resampling.BICUBIC))
         crops.append(crop[:, :: random.choice([-1, 1])].transpose(2, 0, 1))
     return np.stack(crops)

@@ -1,29 +1,36 @@
 """Train the base networks of the latent codec, and the network that guesses latents, on many photos.
 
 python -m experiments.train_base configs/latent_base.toml photos=FOLDER output=FILE.npz
+
+The base networks see latents that are fitted to them, as in a file, and not guesses: a pool of crops is
+fitted side by side, and each visit of a crop turns its latents and the networks by one step. At the end of
+its life a crop gives way to a new one, which starts from the guess of the network that is trained alongside.
 """
 
 import functools
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, Float
 
 from dfm import config as configs
 from dfm import soap
-from dfm.codecs.latent import analysis, model, rounding
-from experiments import crops, networks
+from dfm.codecs import latent
+from dfm.codecs.latent import analysis, fit, model, rounding
+from experiments import crops, networks, pools
 from experiments.networks import Networks
 
-_CHUNK = 20
 _HELD_OUT = 8
+_WARM = 100  # visits in which the learning rates rise
+_LATENT_RATE = latent.Config(steps=0).latent_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +39,15 @@ class Config:
 
     Attributes:
         photos: folder of photos; eight of them are held out.
-        output: file of the weights, written every `save_every` steps.
+        output: file of the weights, written every `save_every` rounds.
         start: weights to start from, of another `lambda_` perhaps.
+        rounds: visits of each place of the pool.
+        pool: places for crops.
+        crop: side of a crop in pixels.
+        life: visits of a crop.
+        first_life: visits of the first crops, whose latents start from zero where `start` is empty: networks
+            that start from guesses learn to put all into the finest grid, which is poor at low rates.
+        enlarged: part of the crops that are enlarged, up to twice: smooth ones.
     """
 
     photos: str
@@ -41,15 +55,24 @@ class Config:
     lambda_: float
     finest: int = 0
     start: str = ""
-    steps: int = 12_000
-    batch: int = 4
-    crop: int = 128
-    learning_rate: float = 3e-3
+    rounds: int = 800
+    pool: int = 16
+    crop: int = 256
+    life: int = 100
+    first_life: int = 300
+    learning_rate: float = 5e-3
     analysis_rate: float = 3e-3
-    temperature: tuple[float, float] = (0.3, 0.1)
-    noise: tuple[float, float] = (0.22, 0.15)
-    save_every: int = 500
+    enlarged: float = 0.5
+    save_every: int = 25
     seed: int = 0
+
+
+class Visit(NamedTuple):
+    """Hold what changes from visit to visit."""
+
+    key: Array
+    progress: Array  # of the training
+    done: Array  # of the life of the crop
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -60,33 +83,40 @@ def train(config: Config) -> None:
     """Train, and write the weights."""
     random = np.random.default_rng(config.seed)
     pictures = crops.read(Path(config.photos))
+    sample = functools.partial(
+        crops.sample, random, pictures[_HELD_OUT:], side=config.crop, enlarged=config.enlarged
+    )
     start = networks.first(config.seed, config.lambda_, config.finest, config.start)
-    optimizer = optimizers(config)
-    state = start, optimizer.init(start)
+    state = start, optimizer(config).init(start)
+    pool = pools.born(start.analysis, sample(config.pool), config.finest, zero=not config.start)
+    keys = iter(jax.random.split(jax.random.key(config.seed), config.rounds))
     began = time.monotonic()
-    for at in range(0, config.steps, _CHUNK):
-        batches = np.stack(
-            [crops.sample(random, pictures[_HELD_OUT:], config.batch, config.crop) for _ in range(_CHUNK)]
-        )
-        keys = jax.random.split(jax.random.key(config.seed * config.steps + at), _CHUNK)
-        progress = jnp.arange(at, at + _CHUNK) / config.steps
-        state, report = advance(state, batches, keys, progress, config=config)
-        if (at + _CHUNK) % config.save_every == 0 or at + _CHUNK >= config.steps:
+    first = config.life if config.start else config.first_life
+    for now, done in enumerate(pools.ages(config.rounds, config.pool, config.life, first)):
+        for place in np.flatnonzero(done == 0) if now else ():
+            fresh = pools.born(state[0].analysis, sample(1), config.finest)
+            pool = pools.replaced(pool, int(place), fresh)
+        progress = (now + np.arange(config.pool) / config.pool) / config.rounds
+        visits = Visit(jax.random.split(next(keys), config.pool), jnp.asarray(progress), jnp.asarray(done))
+        state, pool, report = advance(state, pool, visits, config=config)
+        if (now + 1) % config.save_every == 0 or now + 1 == config.rounds:
             networks.save(Path(config.output), state[0], config.lambda_, config.finest)
             row = {
-                "step": at + _CHUNK,
+                "round": now + 1,
                 "seconds": round(time.monotonic() - began),
-                "train": [float(v) for v in report],
+                "fitted": [float(v) for v in report],
                 "held_out": validate(state[0], pictures[:_HELD_OUT], config),
             }
             print(json.dumps(row), flush=True)
 
 
-def optimizers(config: Config) -> optax.GradientTransformation:
+def optimizer(config: Config) -> optax.GradientTransformation:
     """Give SOAP along a cosine: with Adam, the analysis needed three times the steps."""
 
+    visits = config.rounds * config.pool
+
     def along(rate: float) -> optax.GradientTransformation:
-        schedule = optax.cosine_decay_schedule(rate, config.steps, 0.01)
+        schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(_WARM, visits // 10), visits, rate / 100)
         return optax.chain(
             optax.clip_by_global_norm(1.0), soap.scale_by_soap(), optax.scale_by_learning_rate(schedule)
         )
@@ -103,77 +133,62 @@ def optimizers(config: Config) -> optax.GradientTransformation:
     return optax.partition(transforms, kinds)
 
 
-def loss(
-    networks: Networks,
-    image: Float[Array, "3 h w"],
-    key: Array,
-    temperature: Array,
-    noise: Array,
-    config: Config,
-) -> tuple[Array, Array]:
-    """Give MSE + lambda * bits per pixel, and both parts."""
-    latents = analysis.latents(networks.analysis, image, config.finest)
-    keys = jax.random.split(key, len(latents))
-    q = [rounding.noisy(k, v, temperature, noise) for k, v in zip(keys, latents, strict=True)]
-    return _measured(networks, q, image, config)
+@functools.partial(jax.jit, static_argnames="config", donate_argnums=(0, 1))
+def advance(state, pool: pools.Pool, visits: Visit, *, config: Config):  # type: ignore[no-untyped-def]
+    """Visit each crop once."""
 
-
-def _measured(networks: Networks, q: list[Array], image: Array, config: Config) -> tuple[Array, Array]:
-    rate = jnp.sum(model.bits(networks.base, q, config.finest)) / (image.size / 3)
-    mse = jnp.mean((model.image(networks.base, q, config.finest, image.shape[1:]) - image) ** 2)
-    return mse + config.lambda_ * rate, jnp.stack([mse, rate])
-
-
-@functools.partial(jax.jit, static_argnames="config", donate_argnums=0)
-def advance(state, batches, keys, progress, *, config: Config):  # type: ignore[no-untyped-def]
-    """Make a step for each batch of crops."""
-    optimizer = optimizers(config)
-
-    def step(state, now):  # type: ignore[no-untyped-def]
+    def visit(state, now):  # type: ignore[no-untyped-def]
         weights, moments = state
-        images, key, progress = now
-        temperature, noise = (a + (b - a) * progress for a, b in (config.temperature, config.noise))
-        one = functools.partial(loss, temperature=temperature, noise=noise, config=config)
-        gradient, parts = _averaged(jax.grad(one, has_aux=True), weights, images / 255.0, key)
-        updates, moments = optimizer.update(gradient, moments, weights)
-        return (optax.apply_updates(weights, updates), moments), parts
+        crop, visit = now
+        gradient_of = jax.grad(_loss, argnums=(0, 1), has_aux=True)
+        gradient, report = gradient_of(weights, crop.latents, crop.images / 255.0, visit, config)
+        updates, moments = optimizer(config).update(gradient[0], moments, weights)
+        moves, latent_moments = pools.ADAM.update(gradient[1], crop.moments)
+        rate = _LATENT_RATE * fit.cosine(visit.done)
+        latents = jax.tree.map(lambda v, d: v - rate * d, crop.latents, moves)
+        left = pools.Pool(crop.images, latents, latent_moments)
+        return (optax.apply_updates(weights, updates), moments), (left, report)
 
-    state, parts = jax.lax.scan(step, state, (batches, keys, progress))
-    return state, jnp.mean(parts, axis=0)
-
-
-def _averaged(
-    gradient_of: Callable[[Networks, Array, Array], tuple[Networks, Array]],
-    weights: Networks,
-    images: Float[Array, "batch 3 h w"],
-    key: Array,
-) -> tuple[Networks, Array]:
-    """Average over a batch, one image after the other: a third of the time of `vmap` on a CPU."""
-
-    def add(sums: Networks, now: tuple[Array, Array]) -> tuple[Networks, Array]:
-        gradient, parts = gradient_of(weights, *now)
-        return jax.tree.map(lambda a, b: a + b / len(images), sums, gradient), parts
-
-    zeros = jax.tree.map(jnp.zeros_like, weights)
-    gradient, parts = jax.lax.scan(add, zeros, (images, jax.random.split(key, len(images))))
-    return gradient, jnp.mean(parts, axis=0)
+    state, (pool, reports) = jax.lax.scan(visit, state, (pool, visits))
+    return state, pool, jnp.mean(reports, axis=0)
 
 
-@functools.partial(jax.jit, static_argnames="config")
-def _rounded(networks: Networks, image: Array, config: Config) -> tuple[Array, Array]:
-    latents = analysis.latents(networks.analysis, image, config.finest)
-    return _measured(networks, [jnp.round(v) for v in latents], image, config)
+def _loss(
+    weights: Networks, latents: list[Array], image: Float[Array, "3 h w"], visit: Visit, config: Config
+) -> tuple[Array, Array]:
+    """Add the losses of fitted latents and of guesses; the base feels the former alone, more as they age."""
+    fixed = jax.tree.map(jax.lax.stop_gradient, weights.base)
+    felt = jax.tree.map(lambda w, f: f + visit.done * (w - f), weights.base, fixed)
+    keys = jax.random.split(visit.key)
+    fitted = rounding.disturbed(keys[0], [fit.UNIT * v for v in latents], visit.done)
+    guess = analysis.latents(weights.analysis, image, config.finest)
+    guess = rounding.disturbed(keys[1], guess, visit.progress)
+    report = _measured(felt, fitted, image, config)
+    return report[0] + _measured(fixed, guess, image, config)[0], report
 
 
-def validate(networks: Networks, pictures: list[UInt8[np.ndarray, "_h _w 3"]], config: Config) -> list[float]:
-    """Give the mean loss, MSE and bits per pixel of the middles of photos, with rounded latents."""
+def _measured(
+    w: model.Weights, q: list[Array], image: Float[Array, "3 h w"], config: Config
+) -> Float[Array, "3"]:
+    """Give MSE + lambda * bits per pixel, the MSE, and the bits per pixel."""
+    loss, parts = model.loss(w, q, 0.0, image, config.lambda_, config.finest)
+    return jnp.stack([loss, parts[0], parts[1] / image[0].size])
+
+
+def validate(networks: Networks, pictures: crops.Photos, config: Config) -> list[float]:
+    """Give the mean loss, MSE and bits per pixel of the middles of photos, with rounded guesses."""
     rows = []
     for photo in pictures:
         y, x = ((side - 256) // 2 for side in photo.shape[:2])
         middle = photo[max(y, 0) :, max(x, 0) :][:256, :256]
-        total, parts = _rounded(networks, jnp.asarray(middle.transpose(2, 0, 1) / 255.0, jnp.float32), config)
-        rows.append([float(total), *map(float, parts)])
+        rows.append(_rounded(networks, jnp.asarray(middle.transpose(2, 0, 1) / 255.0, jnp.float32), config))
     return [float(v) for v in np.mean(rows, axis=0)]
+
+
+@functools.partial(jax.jit, static_argnames="config")
+def _rounded(networks: Networks, image: Array, config: Config) -> Array:
+    q = [jnp.round(v) for v in analysis.latents(networks.analysis, image, config.finest)]
+    return _measured(networks.base, q, image, config)
 
 
 if __name__ == "__main__":

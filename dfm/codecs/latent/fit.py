@@ -16,20 +16,12 @@ from dfm.codecs.latent import analysis, model, rounding, weights
 if TYPE_CHECKING:
     from dfm.codecs.latent import Config
 
-_KEPT = (
-    "features.1",
-    "features.2",
-    "features.3",
-    "features.4",
-    "features.5",
-    "sharpening",
-)  # changes of them never paid
+# Changes of these never paid.
+_KEPT = "features.1", "features.2", "features.3", "features.4", "features.5", "sharpening"
 _AGAIN = 4  # part of the steps, the last, that are made again
 _CHUNK = 25  # steps between looks at the rate
 UNIT = 16.0  # symbols in a unit of a latent, as Adam sees it
 _CLIP = 0.1  # norm of the gradient of the weights
-_TEMPERATURE = 0.35, 0.1  # of soft rounding, at first and at last
-_NOISE = 0.22, 0.15
 _CHANGE = 2.0**-6  # of a weight, that costs a bit
 _WARM = 50  # steps in which the rate of the weights rises: SOAP knows little of them at first
 _LEAST_RATE = 1e-3  # of a learning rate, at the end of its cosine
@@ -71,8 +63,7 @@ class _Setting(NamedTuple):
     """Hold what changes from step to step."""
 
     key: Array
-    temperature: Array
-    noise: Array
+    done: Array
     latent_rate: Array
     weight_rate: Array
 
@@ -148,13 +139,14 @@ def _told(reports: Array, fraction: float, notify: Notify) -> Report:
 
 
 def _settings(done: np.ndarray, warm: np.ndarray, config: "Config", keys: Array) -> _Setting:
-    temperature, noise = (a + (b - a) * done for a, b in (_TEMPERATURE, _NOISE))
-    rates = config.latent_rate * _cosine(done), config.weight_rate * warm * _cosine(done)
-    return _Setting(keys, *(jnp.asarray(v, jnp.float32) for v in (temperature, noise, *rates)))
+    part = jnp.asarray(done, jnp.float32)
+    rates = config.latent_rate * cosine(part), config.weight_rate * jnp.asarray(warm) * cosine(part)
+    return _Setting(keys, part, *rates)
 
 
-def _cosine(done: np.ndarray) -> np.ndarray:
-    return np.asarray(_LEAST_RATE + (1 - _LEAST_RATE) * (1 + np.cos(np.pi * done)) / 2)
+def cosine(done: Array) -> Array:
+    """Give the part of a learning rate that is left when part of a fit is done."""
+    return _LEAST_RATE + (1 - _LEAST_RATE) * (1 + jnp.cos(jnp.pi * done)) / 2
 
 
 @functools.partial(jax.jit, static_argnames="finest", donate_argnums=0)
@@ -163,18 +155,14 @@ def _steps(
 ) -> tuple[State, Array]:
     """Make a step for each of the settings."""
 
-    def loss(changes: model.Weights, latents: list[Array], now: _Setting) -> tuple[Array, Array]:
-        keys = jax.random.split(now.key, len(latents))
-        q = [
-            rounding.noisy(k, UNIT * v, now.temperature, now.noise)
-            for k, v in zip(keys, latents, strict=True)
-        ]
+    def cost_of(changes: model.Weights, latents: list[Array], now: _Setting) -> tuple[Array, Array]:
+        q = rounding.disturbed(now.key, [UNIT * v for v in latents], now.done)
         cost = _changed_bits(changes)
         w = base | {name: base[name] + c for name, c in changes.items()}
-        return _loss(w, q, cost, target, lambda_, finest)
+        return model.loss(w, q, cost, target, lambda_, finest)
 
     def step(state: State, now: _Setting) -> tuple[State, Array]:
-        gradient, report = jax.grad(loss, argnums=(0, 1), has_aux=True)(state.changes, state.latents, now)
+        gradient, report = jax.grad(cost_of, argnums=(0, 1), has_aux=True)(state.changes, state.latents, now)
         turn, weight_moments = _WEIGHTS.update(gradient[0], state.weight_moments)
         move, latent_moments = _LATENTS.update(gradient[1], state.latent_moments)
         changes = jax.tree.map(lambda c, d: c - now.weight_rate * d, state.changes, turn)
@@ -187,12 +175,3 @@ def _steps(
 def _changed_bits(changes: model.Weights) -> Array:
     """Estimate the bits of changes, without a constant: 1 for a change of one unit, steepest at zero."""
     return sum((jnp.sum(jnp.log2(1 + jnp.abs(c) / _CHANGE)) for c in changes.values()), jnp.zeros(()))
-
-
-def _loss(
-    w: model.Weights, q: list[Array], weight_bits: Array, target: Array, lambda_: Array, finest: int
-) -> tuple[Array, Array]:
-    bits = jnp.sum(model.bits(w, q, finest))
-    mse = jnp.mean((model.image(w, q, finest, target.shape[1:]) - target) ** 2)
-    rate = (bits + weight_bits) / (target.shape[1] * target.shape[2])
-    return mse + lambda_ * rate, jnp.stack([mse, bits, weight_bits])

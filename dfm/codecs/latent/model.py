@@ -73,6 +73,21 @@ def image(w: Weights, q: Latents, finest: int, size: tuple[int, ...]) -> Float[A
     return planes.shuffled(colors)[:, : size[0], : size[1]]
 
 
+def loss(
+    w: Weights,
+    q: list[Array],
+    weight_bits: Array | float,
+    target: Array,
+    lambda_: Array | float,
+    finest: int,
+) -> tuple[Array, Array]:
+    """Give MSE + lambda * bits per pixel, then the MSE, the bits of the grids, and those of the weights."""
+    total = jnp.sum(bits(w, q, finest))
+    mse = jnp.mean((image(w, q, finest, target.shape[1:]) - target) ** 2)
+    rate = (total + weight_bits) / (target.shape[1] * target.shape[2])
+    return mse + lambda_ * rate, jnp.stack([mse, total, weight_bits])
+
+
 def _neighbors(values: Array) -> Array:
     r = grids.REACH
     padded = jnp.pad(values, ((r, 0), (r, r)))
