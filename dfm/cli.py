@@ -67,6 +67,7 @@ def _command(argv: Sequence[str] | None) -> int:
 def _encode(args: argparse.Namespace) -> None:
     from dfm import encoding
 
+    encoding.keep_compilations()
     if args.input != "-" and os.path.isdir(args.input):
         with console.progress() as progress:
             encoding.folder(args, progress)

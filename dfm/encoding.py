@@ -6,9 +6,11 @@ import contextlib
 import io
 import json
 import os
+import platform
 import queue
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,14 @@ import dfm
 from dfm import api, console, image, metrics
 
 _KEYS = ["codec", "preset", "width", "height", "channels", "bytes", "bpp", "psnr_db", "seconds", "split"]
+_CACHE = 10**9  # bytes at most of compiled code
+
+
+def keep_compilations() -> None:
+    """Let XLA keep what it compiles for the next command; each kind of processor has its folder."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "dfm" / "compiled" / _processor()))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_CACHE))
 
 
 def file(
@@ -140,3 +150,11 @@ def _device(free: queue.SimpleQueue[Any]) -> Iterator[None]:
             yield
     finally:
         free.put(device)
+
+
+def _processor() -> str:
+    """Name the kind of processor, by its features where Linux tells them."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    features = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+    return f"{platform.machine()}-{zlib.crc32(f'{platform.processor()} {features}'.encode()):08x}"

@@ -1,13 +1,14 @@
 """The images of a folder, encoded by one command."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import dfm
-from dfm import cli, image
+from dfm import cli, encoding, image
 from tests.test_cli import encode, fails, listing
 
 
@@ -81,3 +82,13 @@ def test_an_output_that_is_a_file_is_an_error(photos, capsys):
     Path("taken").write_bytes(b"x")
     assert fails(capsys, encode("photos", "-o", "taken"), "taken")
     assert cli.run(["encode", "photos", "--codec", "stored", "-o", "new/deep"]) == 0
+
+
+def test_compiled_code_is_kept_where_the_environment_says(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    encoding.keep_compilations()
+    assert Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).parent == tmp_path / "dfm" / "compiled"
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "mine")
+    encoding.keep_compilations()
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "mine"
