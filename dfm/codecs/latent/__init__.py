@@ -22,7 +22,8 @@ class Config:
     """Say how latents and changes of the weights are fitted.
 
     Attributes:
-        steps: of all pixels; with 0, the guess of the analysis network is the file.
+        steps: of all pixels, twice as many for networks without octave 0, where each takes half the time;
+            with 0, the guess of the analysis network is the file.
         latent_rate: learning rate of latents, in 16 symbols, at first.
         weight_rate: learning rate of weights, at first.
     """
@@ -34,7 +35,7 @@ class Config:
 
 PRESETS = {
     "instant": Config(steps=0),
-    "fast": Config(steps=175, weight_rate=5e-4),
+    "fast": Config(steps=200),
     "balanced": Config(steps=1500),
     "best": Config(steps=10_000),
 }

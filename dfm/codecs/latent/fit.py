@@ -102,12 +102,13 @@ def soft(
         FloatingPointError: the fit diverged.
     """
     unchanged = floats(base.weights)
-    count = -(-config.steps // (_CHUNK * (_AGAIN if again else 1))) * _CHUNK
+    steps = config.steps * (1 + base.finest)
+    count = -(-steps // (_CHUNK * (_AGAIN if again else 1))) * _CHUNK
     keys = jax.random.split(jax.random.key(seed), count)
     for at in range(0, count, _CHUNK):
-        steps = np.arange(at, at + _CHUNK)
-        done = 1 - (1 - steps / count) / (_AGAIN if again else 1)
-        warm = np.minimum(1, (steps + 1) / _WARM)
+        now = np.arange(at, at + _CHUNK)
+        done = 1 - (1 - now / count) / (_AGAIN if again else 1)
+        warm = np.minimum(1, (now + 1) / _WARM)
         setting = _settings(done, warm, config, keys[at : at + _CHUNK])
         state, reports = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
         lambda_ = steer(_told(reports, at / count, notify), lambda_)
