@@ -47,6 +47,17 @@ def init(key: PRNGKeyArray, finest: int) -> Weights:
 
 def bits(w: Weights, q: Latents, finest: int) -> Float[Array, " grids"]:
     """Give the bits that the symbols `q`, in the order of coding, cost under the context model."""
+
+    def costs_of(x: Array, symbols: Array) -> Array:
+        return laplace_bits(parameters(w, x), symbols)
+
+    costs = blockwise(costs_of, contexts(w, q, finest), symbols(q))
+    ends = np.cumsum([values.size for values in q])[:-1]
+    return jnp.stack([part.sum() for part in jnp.split(costs, ends)])
+
+
+def contexts(w: Weights, q: Latents, finest: int) -> Float[Array, "inputs n"]:
+    """Give what the context model sees of each symbol: its neighbors, then features of coarser grids."""
     inputs, known = [], jnp.zeros((0, 1, 1))
     coarser = grids.COARSEST
     for i, (grid, values) in enumerate(zip(grids.order(finest), q, strict=True)):
@@ -59,18 +70,33 @@ def bits(w: Weights, q: Latents, finest: int) -> Float[Array, " grids"]:
         x = jnp.concatenate([_neighbors(values), features]) + w["context.grids"][i][:, None, None]
         inputs.append(x.reshape(weights.INPUTS, -1))
         known = jnp.concatenate([known, values[None]])
-    symbols = jnp.concatenate([values.reshape(-1) for values in q])
-    costs = _blockwise(functools.partial(_costs, w), jnp.concatenate(inputs, 1), symbols)
-    ends = np.cumsum([values.size for values in q])[:-1]
-    return jnp.stack([part.sum() for part in jnp.split(costs, ends)])
+    return jnp.concatenate(inputs, 1)
+
+
+def symbols(q: Latents) -> Float[Array, " n"]:
+    """String the grids together, as `contexts` does."""
+    return jnp.concatenate([values.reshape(-1) for values in q])
 
 
 def image(w: Weights, q: Latents, finest: int, size: tuple[int, ...]) -> Float[Array, "3 h w"]:
     """Synthesize pixels, of values about 0 to 1, from the symbols `q`."""
-    y = _upsampled(w, {g.octave: v for g, v in zip(grids.order(finest), q, strict=True) if not g.hyper})
-    colors = _block(w, "synthesis.1", y)
+    colors = _block(w, "synthesis.1", upsampled(w, q, finest))
     colors = colors + _block(w, "synthesis.2", colors)
     return planes.shuffled(colors)[:, : size[0], : size[1]]
+
+
+def upsampled(w: Weights, symbols: Latents, finest: int) -> Float[Array, "channels _h _w"]:
+    """Bring the grids to half the size of the image; that of octave 0 becomes four channels."""
+    q = {g.octave: v for g, v in zip(grids.order(finest), symbols, strict=True) if not g.hyper}
+    y = q[grids.COARSEST][None]
+    for octave in range(grids.COARSEST - 1, 0, -1):
+        level = octave - 1
+        fine = q[octave][None]
+        y = _separable(y, w["upsampling"][level], "upsampling")[:, : fine.shape[1], : fine.shape[2]]
+        y = jnp.concatenate([fine + _separable(fine, w["sharpening"][level], "sharpening"), y])
+    if 0 in q:
+        y = jnp.concatenate([planes.gathered(q[0][None]), y])
+    return y
 
 
 def loss(
@@ -102,10 +128,16 @@ def _features(w: Weights, octave: int, known: Array, shape: tuple[int, ...]) -> 
     return planes.shuffled(mapped)[:, : shape[0], : shape[1]]
 
 
-def _costs(w: Weights, x: Array, symbols: Array) -> Array:
+def parameters(w: Weights, x: Float[Array, "inputs n"]) -> Float[Array, "2 n"]:
+    """Give the means, and log2 of the scales, of symbols by their contexts."""
     h = jax.nn.relu(w["context.1"] @ x + w["context.1.bias"][:, None] + x)
     h = jax.nn.relu(w["context.2"] @ h + w["context.2.bias"][:, None] + h)
-    mean, scale = w["context.3"] @ h + w["context.skip"] @ x + w["context.3.bias"][:, None]
+    return w["context.3"] @ h + w["context.skip"] @ x + w["context.3.bias"][:, None]
+
+
+def laplace_bits(laplace: Float[Array, "2 n"], symbols: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Give the bits of symbols for the means, and log2 of the scales, of their distributions."""
+    mean, scale = laplace
     b = jnp.exp2(jnp.clip(scale, *_SCALES))
     away = jnp.abs(symbols - mean)
     mass = _below(0.5 - away, b) - _below(-0.5 - away, b)
@@ -118,7 +150,7 @@ def _below(x: Array, b: Array) -> Array:
     return jnp.where(x < 0, tail, 1 - tail)
 
 
-def _blockwise(costs: Callable[[Array, Array], Array], x: Array, symbols: Array) -> Array:
+def blockwise(costs: Callable[[Array, Array], Array], x: Array, symbols: Array) -> Array:
     """Evaluate blocks that fit the cache, and again for the derivative rather than keep what they hold."""
     blocks = -(-symbols.size // _BLOCK)
     size = -(-symbols.size // blocks)
@@ -127,19 +159,6 @@ def _blockwise(costs: Callable[[Array, Array], Array], x: Array, symbols: Array)
     padded = jnp.pad(symbols, (0, pad)).reshape(blocks, size)
     each = jax.checkpoint(lambda now: costs(*now))
     return jnp.asarray(jax.lax.map(each, (x, padded)).reshape(-1)[: symbols.size])
-
-
-def _upsampled(w: Weights, q: dict[int, Array]) -> Array:
-    """Bring the grids to half the size of the image; those of octave 0 become four channels."""
-    y = q[grids.COARSEST][None]
-    for octave in range(grids.COARSEST - 1, 0, -1):
-        level = octave - 1
-        fine = q[octave][None]
-        y = _separable(y, w["upsampling"][level], "upsampling")[:, : fine.shape[1], : fine.shape[2]]
-        y = jnp.concatenate([fine + _separable(fine, w["sharpening"][level], "sharpening"), y])
-    if 0 in q:
-        y = jnp.concatenate([planes.gathered(q[0][None]), y])
-    return y
 
 
 def _separable(x: Array, taps: Array, kind: str) -> Array:
