@@ -17,7 +17,7 @@ from dfm import compare, console, contestant, image, report, result, table
 from experiments import rows, strip
 
 PHOTO = Path(__file__).parent / "photos" / "chelsea.png"
-CODEC, PRESET = "coordinate", "fast"
+CODEC, PRESET = "latent", "fast"
 OTHERS = ("jpeg", "jpeg:flat", "webp", "avif")
 MAX_BYTES = 2000
 COLUMNS = ("codec", "bytes", "bpp", "PSNR dB", "MS-SSIM")
@@ -47,7 +47,7 @@ def run(photo: Path, folder: Path, max_bytes: int) -> list[result.Result]:
     folder.mkdir(parents=True, exist_ok=True)
     coded = folder / f"{photo.stem}.dfm"
     what = f"{photo.name} ({console.shape(*original.shape)})"
-    _say(f"Fitting a Fourier network to {what}: a minute or two on 2 idle cores")
+    _say(f"Fitting latents and Fourier layers to {what}: a minute or two on 2 idle cores")
     seconds = encode(original, coded, max_bytes)
     decoded = dfm.decode(coded.read_bytes())
     image.write(folder / "decoded.png", decoded)

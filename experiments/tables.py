@@ -1,11 +1,11 @@
-"""Print tables of the coordinate codec in Markdown, from rows alone: python -m experiments.tables [FOLDER]"""
+"""Print tables of our codecs in Markdown, from rows alone: python -m experiments.tables [FOLDER]"""
 
 import argparse
 import csv
 import math
 import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +35,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def report(folder: Path) -> Iterable[str]:
     """Write a section of each kind of results in a folder."""
     measured = rows.read(folder / "coordinate_rd.jsonl")
-    jpegs = [row for row in rows.read(folder / "baselines.jsonl") if row["codec"].split(":")[0] == "jpeg"]
+    classic = rows.read(folder / "baselines.jsonl")
+    jpegs = [row for row in classic if row["codec"].split(":")[0] == "jpeg"]
     for codec in sorted({row["codec"] for row in measured if row["codec"] != "siren"}):
         ours = [row for row in measured if row["codec"] == codec]
         sirens = [row for row in measured if row.get("beside") == codec]
         yield f"### {codec}: files\n\n{files(ours)}"
-        yield f"### {codec}: bytes at equal PSNR (BD-rate), in percent\n\n{bd_rates(ours, sirens, jpegs)}"
+        references = {"SIREN, 16 bit": sirens} | _by_label(jpegs)
+        yield f"### {codec}: bytes at equal PSNR (BD-rate), in percent\n\n{bd_rates(ours, references)}"
         yield f"### {codec}: bytes in percent of JPEG's, equal PSNR\n\n{equal_psnr(ours, jpegs)}"
         yield f"### {codec}, against COIN as published\n\n{published(ours, folder / 'coin_published.tsv')}"
+    fitted = rows.read(folder / "latent_rd.jsonl")
+    for codec in _values(fitted, "codec"):
+        ours = _of(fitted, "codec", codec)
+        references = _by_label([row for row in classic if row["codec"] in ("jpeg", "webp", "avif")])
+        yield f"### {codec}: files\n\n{by_lambda(ours)}"
+        yield f"### {codec}: bytes at equal PSNR (BD-rate), in percent\n\n{bd_rates(ours, references)}"
     for name, module in (("thesis_capacity", thesis_capacity), ("thesis_jpeg", thesis_jpeg)):
         if chosen := rows.read(folder / f"{name}.jsonl"):
             yield f"### {name}\n\n{module.table(chosen)}"
@@ -57,11 +65,27 @@ def files(ours: Rows) -> str:
     return markdown.table(header, [_averages(group) for group in groups])
 
 
-def bd_rates(ours: Rows, sirens: Rows, jpegs: Rows) -> str:
-    """Hold each image against SIREN and each variant of JPEG; the mean is over images that all have."""
-    references = {"SIREN, 16 bit": sirens} | {
-        label: _of(jpegs, "label", label) for label in _values(jpegs, "label")
-    }
+def by_lambda(ours: Rows) -> str:
+    """Average what was measured at each lambda over the images."""
+    header = ["lambda", "images", "bytes", "of them weights", "PSNR dB", "encode s", "decode s"]
+    groups: dict[float, list[rows.Row]] = {}
+    for row in ours:
+        groups.setdefault(row["settings"]["lambda_"], []).append(row)
+    lines = []
+    for lambda_, group in sorted(groups.items()):
+        columns = [
+            [row["bytes"] for row in group],
+            [row["split"]["weights"] for row in group],
+            *([row[key] for row in group] for key in ("psnr_db", "encode_seconds", "decode_seconds")),
+        ]
+        forms = (",.0f", ",.0f", ".2f", ".0f", ".1f")
+        means = [f"{statistics.fmean(column):{form}}" for column, form in zip(columns, forms, strict=True)]
+        lines.append([f"{lambda_:g}", str(len(group)), *means])
+    return markdown.table(header, lines)
+
+
+def bd_rates(ours: Rows, references: Mapping[str, Rows]) -> str:
+    """Hold each image against the curves of other codecs; the mean is over images that all have."""
     names = _values(ours, "image")
     columns = [
         [_bd_rate(_of(r, "image", n), _of(ours, "image", n)) for n in names] for r in references.values()
@@ -140,6 +164,10 @@ def _averages(group: Rows) -> list[str]:
         markdown.number(v, form) for v, form in zip([*means, least], (",.0f", ".2f", ".2f"), strict=True)
     ]
     return [f"{group[0]['budget_bytes']:,}", str(len(group)), *figures, *(f"{v:.1f}" for v in seconds)]
+
+
+def _by_label(chosen: Rows) -> dict[str, Rows]:
+    return {label: _of(chosen, "label", label) for label in _values(chosen, "label")}
 
 
 def _of(chosen: Rows, key: str, value: object) -> list[rows.Row]:

@@ -1,4 +1,4 @@
-"""Run the demo on 48 x 32 pixels, with a preset `fast` cut to 50 steps of few points."""
+"""Run the demo on 48 x 32 pixels, with a preset `fast` cut to a few steps."""
 
 import dataclasses
 import json
@@ -8,17 +8,14 @@ import pytest
 
 import dfm
 from dfm import contestant, image, metrics, result
-from dfm.codecs import coordinate
-from dfm.codecs.coordinate import fit
+from dfm.codecs import latent
 from experiments import demo, strip
 
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """Give the path of a small photo, and make encoding quick."""
-    monkeypatch.setitem(coordinate.PRESETS, demo.PRESET, coordinate.Config(work=1.0))
-    monkeypatch.setattr(fit, "_LEAST_STEPS", 50)
-    monkeypatch.setattr(fit, "_BATCH", 1 << 8)
+    monkeypatch.setitem(latent.PRESETS, demo.PRESET, latent.Config(steps=25))
     image.write(tmp_path / "small.png", image.read(demo.PHOTO)[100:132, 140:188])
     return tmp_path / "small.png"
 

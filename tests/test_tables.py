@@ -57,7 +57,8 @@ def test_bd_rates_are_those_of_curves_at_a_constant_ratio():
     mine = [row for name in images for row in ours(0.5, name)]
     sirens = [row for name in images for row in siren(1, name)]
     jpegs = jpeg(2, "kodim04") + jpeg(1, "kodim08")
-    cells = lines(tables.bd_rates(mine, sirens, jpegs))
+    references = {"SIREN, 16 bit": sirens, "JPEG 4:2:0": jpegs}
+    cells = lines(tables.bd_rates(mine, references))
     assert cells[0] == ["image", "against SIREN, 16 bit", "against JPEG 4:2:0"]
     assert cells[2:] == [
         ["kodim04", "-50.0", "-75.0"],
@@ -68,7 +69,7 @@ def test_bd_rates_are_those_of_curves_at_a_constant_ratio():
 
 def test_a_mean_over_the_easy_images_alone_is_not_shown():
     mine = ours(0.5, "kodim04") + ours(0.5, "kodim08")
-    assert lines(tables.bd_rates(mine, siren(1, "kodim04"), []))[-1] == ["mean", "–"]
+    assert lines(tables.bd_rates(mine, {"SIREN": siren(1, "kodim04")}))[-1] == ["mean", "–"]
 
 
 def test_equal_psnr_is_against_the_jpeg_variant_with_fewest_bytes():
@@ -115,6 +116,23 @@ def test_the_command_prints_a_section_of_each_kind_of_rows(tmp_path):
     assert text.count("### coordinate:fast") == 4
     assert "-10.00" in text
     assert "JPEG 2000" not in text
+
+
+def test_latent_files_are_averaged_by_lambda_and_held_against_the_classic_codecs(tmp_path):
+    def write(name, rows):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    write("baselines", jpeg(1) + jpeg(1, "kodim08"))
+    fitted = []
+    for factor, name in ((1, "kodim04"), (3, "kodim08")):
+        for i, row in enumerate(ours(factor / 2, name)):
+            lambda_, weights = 0.01 / 2**i, 100 * factor
+            added = {"settings": {"lambda_": lambda_}, "split": {"weights": weights}, "codec": "latent:fast"}
+            fitted.append(row | added)
+    write("latent_rd", fitted)
+    text = "\n\n".join(tables.report(tmp_path))
+    assert "| 0.01 | 2 | 1,000 | 200 | 20.00 | 1 | 0.5 |" in text
+    assert "| kodim08 | +50.0 |" in text
 
 
 def test_without_rows_the_command_says_what_to_run(tmp_path):

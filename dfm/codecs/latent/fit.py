@@ -24,14 +24,15 @@ UNIT = 16.0  # symbols in a unit of a latent, as Adam sees it
 _CLIP = 0.1  # norm of the gradient of the weights
 _CHANGE = 2.0**-6  # of a weight, that costs a bit
 _WARM = 50  # steps in which the rate of the weights rises: SOAP knows little of them at first
+_STEERED = 0.3  # part of the steps after which lambda is steered: the rate falls by itself before
 _LEAST_RATE = 1e-3  # of a learning rate, at the end of its cosine
 
 Notify = Callable[[float, str], None]
-Steer = Callable[["Report", float], float]
+Steer = Callable[["State", "Report", float], float]
 
 
 class Report(NamedTuple):
-    """Tell the MSE of pixels in [0, 1], and the bits of latents and of changes."""
+    """Tell the MSE of pixels in [0, 1], and the bits of latents and of changes, for rounded latents."""
 
     mse: float
     bits: float
@@ -95,7 +96,7 @@ def soft(
     """Minimize MSE + lambda * bits per pixel by soft rounding.
 
     Args:
-        steer: gives the next lambda after a report and the last lambda.
+        steer: gives the next lambda after a state, a report on it, and the last lambda.
         again: go on with a fit that has ended, for fewer steps.
 
     Raises:
@@ -110,8 +111,10 @@ def soft(
         done = 1 - (1 - now / count) / (_AGAIN if again else 1)
         warm = np.minimum(1, (now + 1) / _WARM)
         setting = _settings(done, warm, config, keys[at : at + _CHUNK])
-        state, reports = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
-        lambda_ = steer(_told(reports, at / count, notify), lambda_)
+        state = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
+        report = _told(_rounded(state, unchanged, target, finest=base.finest), (at + _CHUNK) / count, notify)
+        if done[-1] >= _STEERED:
+            lambda_ = steer(state, report, lambda_)
     return Fitted(state, lambda_)
 
 
@@ -129,8 +132,8 @@ def guess(base: weights.Base, target: Float[Array, "3 h w"]) -> list[Float[Array
 _guessed = jax.jit(analysis.latents, static_argnames="finest")
 
 
-def _told(reports: Array, fraction: float, notify: Notify) -> Report:
-    report = Report(*map(float, reports[-1]))
+def _told(parts: Array, fraction: float, notify: Notify) -> Report:
+    report = Report(*map(float, parts))
     if not np.isfinite(report.mse):
         raise FloatingPointError("the fit diverged")
     notify(
@@ -153,26 +156,34 @@ def cosine(done: Array) -> Array:
 @functools.partial(jax.jit, static_argnames="finest", donate_argnums=0)
 def _steps(
     state: State, base: model.Weights, target: Array, settings: _Setting, lambda_: Array, *, finest: int
-) -> tuple[State, Array]:
+) -> State:
     """Make a step for each of the settings."""
 
-    def cost_of(changes: model.Weights, latents: list[Array], now: _Setting) -> tuple[Array, Array]:
+    def loss(changes: model.Weights, latents: list[Array], now: _Setting) -> Array:
         q = rounding.disturbed(now.key, [UNIT * v for v in latents], now.done)
-        cost = _changed_bits(changes)
-        w = base | {name: base[name] + c for name, c in changes.items()}
-        return model.loss(w, q, cost, target, lambda_, finest)
+        return model.loss(_changed(base, changes), q, _bits(changes), target, lambda_, finest)[0]
 
-    def step(state: State, now: _Setting) -> tuple[State, Array]:
-        gradient, report = jax.grad(cost_of, argnums=(0, 1), has_aux=True)(state.changes, state.latents, now)
+    def step(state: State, now: _Setting) -> tuple[State, None]:
+        gradient = jax.grad(loss, argnums=(0, 1))(state.changes, state.latents, now)
         turn, weight_moments = _WEIGHTS.update(gradient[0], state.weight_moments)
         move, latent_moments = _LATENTS.update(gradient[1], state.latent_moments)
         changes = jax.tree.map(lambda c, d: c - now.weight_rate * d, state.changes, turn)
         latents = jax.tree.map(lambda v, d: v - now.latent_rate * d, state.latents, move)
-        return State(changes, latents, weight_moments, latent_moments), report
+        return State(changes, latents, weight_moments, latent_moments), None
 
-    return jax.lax.scan(step, state, settings)
+    return jax.lax.scan(step, state, settings)[0]
 
 
-def _changed_bits(changes: model.Weights) -> Array:
+@functools.partial(jax.jit, static_argnames="finest")
+def _rounded(state: State, base: model.Weights, target: Array, *, finest: int) -> Array:
+    q = [jnp.round(UNIT * v) for v in state.latents]
+    return model.loss(_changed(base, state.changes), q, _bits(state.changes), target, 0.0, finest)[1]
+
+
+def _changed(base: model.Weights, changes: model.Weights) -> model.Weights:
+    return base | {name: base[name] + c for name, c in changes.items()}
+
+
+def _bits(changes: model.Weights) -> Array:
     """Estimate the bits of changes, without a constant: 1 for a change of one unit, steepest at zero."""
     return sum((jnp.sum(jnp.log2(1 + jnp.abs(c) / _CHANGE)) for c in changes.values()), jnp.zeros(()))

@@ -33,6 +33,12 @@ class Job(NamedTuple):
         """Give the same without a fit."""
         return self._replace(config=dataclasses.replace(self.config, steps=0))
 
+    def sketch(self) -> "Sketch":
+        """Estimate what a guess with the base networks comes to."""
+        size, mse = self.measured(fit.guess(self.base, self.pixels), {}, 0.0)
+        loss = mse + 8 * self.base.lambda_ * size / (self.image.size / 3)
+        return Sketch(self, size, mse, loss)
+
     def measured(self, latents: list[Array], changes: payload.Changes, zone: float) -> tuple[float, float]:
         """Estimate the bytes of a stream, and the MSE of pixels in [0, 1]."""
         symbols = quantize.symbols(latents, self.base.finest, zone)
@@ -47,3 +53,12 @@ class Job(NamedTuple):
     def psnr(self, data: bytes) -> float:
         """Measure the PSNR of a stream as the decoder sees it."""
         return metrics.psnr(self.image, latent.stream(data, self.image.shape[:2]))
+
+
+class Sketch(NamedTuple):
+    """Hold what a guess comes to: bytes, MSE of pixels in [0, 1], and the loss at the networks' lambda."""
+
+    job: Job
+    size: float
+    mse: float
+    loss: float

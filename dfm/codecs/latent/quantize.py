@@ -14,6 +14,7 @@ from dfm.codecs.latent.exact_context import LARGEST, Symbols
 _OF_RATE = "context.", "features."  # weights that no pixel depends on
 _OF_PIXELS = "upsampling", "sharpening", "synthesis."
 _FIRST_STEP = 3
+_LIKELY = 7
 
 Cost = Callable[[payload.Changes], float]
 
@@ -47,6 +48,11 @@ def changes(
         names = [name for name in real if name.startswith(prefixes)]
         out |= _pruned(_stepped(real, names, base, cost), real, base, cost)
     return out
+
+
+def likely_bytes(state: fit.State, base: weights.Base) -> int:
+    """Guess the bytes that the changes of the weights will take, from one step for all."""
+    return payload.bytes_of_changes(base, _round(state.changes, list(state.changes), base, _LIKELY))
 
 
 def floats(symbols: Symbols) -> list[Float[Array, "_h _w"]]:
