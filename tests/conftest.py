@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import hypothesis
+import jax
 import jaxtyping
 import numpy as np
 import pytest
@@ -47,3 +48,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: np.ndarray, s
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     image.write("in.png", photo)
     return tmp_path
+
+
+@pytest.fixture
+def quick_compilation():
+    """Let XLA compile without most optimizations, which takes longer than tests on tiny images gain."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

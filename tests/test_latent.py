@@ -8,6 +8,8 @@ from dfm.codecs import latent
 from dfm.codecs.latent import fit, payload, quantize, weights
 from experiments import demo
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 @pytest.fixture(scope="module")
 def photo():

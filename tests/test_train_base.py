@@ -1,12 +1,14 @@
 import json
 
 import numpy as np
+import pytest
 
 from dfm import image
 from dfm.codecs.latent import weights
 from experiments import pools, train_base
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_training_lowers_the_loss_and_leaves_weights_that_the_decoder_reads(tmp_path, capsys):
     random = np.random.default_rng(0)
     for i in range(10):
