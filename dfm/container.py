@@ -16,6 +16,7 @@ _CHANNELS = struct.Struct("<B")
 _CHECKSUM = struct.Struct("<I")  # CRC-32 of all bytes before it
 
 _MANGLED = (b"\x89dfm\n", b"\x89dfm\r", b"\tdfm", b"\xc2\x89dfm", b"\xef\xbf\xbddfm", b"?dfm")
+DAMAGED = "the file is damaged; get it again"  # said by those who read a payload
 _AGAIN = "it is damaged or cut; get it again"
 
 

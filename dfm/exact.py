@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float64, Int, Int64, UInt8, UInt16
 
-from dfm.container import FormatError
+from dfm.container import DAMAGED, FormatError
 
 PHASE_BITS = 16
 AMPLITUDE_BITS = 15
@@ -26,7 +26,6 @@ _BLOCK_VALUES = 1 << 17  # features at a time: 1 MiB, about what a core caches
 _STRIP = 1 << 16  # points between looks at an interrupt
 _KERNEL_ROWS = 4
 _SMALL_PRODUCT = 1 << 18  # multiplications that OpenBLAS keeps on one thread
-_AGAIN = "the file is damaged; get it again"
 
 _Fill = Callable[[UInt16[np.ndarray, "m points"], UInt16[np.ndarray, "k points"]], None]
 
@@ -155,11 +154,11 @@ def _columns(w: Int[np.ndarray, "f n"], k: Int[np.ndarray, "k m"]) -> Float64[np
     kept = np.concatenate([np.full(len(k), True), np.any(k, axis=1)])
     count = np.count_nonzero(kept)
     if len(w) != count:
-        raise FormatError(f"a layer has {len(w)} rows of coefficients, not {count}; {_AGAIN}")
+        raise FormatError(f"a layer has {len(w)} rows of coefficients, not {count}; {DAMAGED}")
     out = np.zeros((-(-w.shape[1] // _KERNEL_ROWS) * _KERNEL_ROWS, len(kept)))
     out[: w.shape[1], kept] = w.T
     if np.abs(out).sum(axis=1).max() >= _LARGEST_SUM >> AMPLITUDE_BITS:
-        raise FormatError(f"the coefficients of a layer are too large; {_AGAIN}")
+        raise FormatError(f"the coefficients of a layer are too large; {DAMAGED}")
     return out
 
 

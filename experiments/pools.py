@@ -12,8 +12,6 @@ from jaxtyping import Array, Float, UInt8
 
 from dfm.codecs.latent import analysis, fit
 
-ADAM = optax.scale_by_adam()
-
 
 class Pool(NamedTuple):
     """Hold crops, their latents in units of 16 symbols, and Adam's moments of those."""
@@ -40,7 +38,7 @@ def born(
     pixels = jnp.asarray(images / 255.0, jnp.float32)
     found = _guessed(w, pixels, finest)
     latents = [0 * v if zero else v / fit.UNIT for v in found]
-    return Pool(jnp.asarray(images), latents, jax.vmap(ADAM.init)(latents))
+    return Pool(jnp.asarray(images), latents, jax.vmap(fit.LATENTS.init)(latents))
 
 
 def replaced(pool: Pool, place: int, fresh: Pool) -> Pool:

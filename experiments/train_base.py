@@ -143,7 +143,7 @@ def advance(state, pool: pools.Pool, visits: Visit, *, config: Config):  # type:
         gradient_of = jax.grad(_loss, argnums=(0, 1), has_aux=True)
         gradient, report = gradient_of(weights, crop.latents, crop.images / 255.0, visit, config)
         updates, moments = optimizer(config).update(gradient[0], moments, weights)
-        moves, latent_moments = pools.ADAM.update(gradient[1], crop.moments)
+        moves, latent_moments = fit.LATENTS.update(gradient[1], crop.moments)
         rate = _LATENT_RATE * fit.cosine(visit.done)
         latents = jax.tree.map(lambda v, d: v - rate * d, crop.latents, moves)
         left = pools.Pool(crop.images, latents, latent_moments)

@@ -8,7 +8,7 @@ from jaxtyping import Int64
 
 from dfm import entropy
 from dfm.codecs.coordinate.shape import DEPTHS, WIDTHS, Shape
-from dfm.container import FormatError
+from dfm.container import DAMAGED, FormatError
 
 BITS = 20  # of the fraction of a coefficient
 FLOAT32, CODED = 0, 1
@@ -17,7 +17,6 @@ STEPS = 8  # codes per octave
 EXACT = 8  # from this step on, in units of 2^-20, a code has its own step
 
 _LARGEST = 0x47800000  # 2^16 as float32
-_AGAIN = "the file is damaged; get it again"
 
 Layers = list[Int64[np.ndarray, "_f _n"]]
 
@@ -80,7 +79,7 @@ def unpack(payload: bytes, channels: int) -> tuple[Shape, Layers, int]:
     sides = payload[2 : 2 + 2 * len(shape.layers)]
     codes, scales = sides[::2], sides[1::2]
     if len(sides) < 2 * len(shape.layers) or max(codes) >= STEP_CODES:
-        raise FormatError(f"the steps of the coefficients are cut or out of range; {_AGAIN}")
+        raise FormatError(f"the steps of the coefficients are cut or out of range; {DAMAGED}")
     sizes = [f * n for f, n in shape.layers]
     flat = entropy.decode(payload[2 + len(sides) :], list(zip(sizes, scales, strict=True)))
     integers = [q.reshape(layer) for q, layer in zip(flat, shape.layers, strict=True)]
@@ -94,7 +93,7 @@ def describe(payload: bytes, channels: int) -> tuple[Shape, int]:
         FormatError: the payload is damaged.
     """
     if len(payload) < 2 or payload[1] not in (FLOAT32, CODED) or payload[0] & 15 not in WIDTHS:
-        raise FormatError(f"the shape of the network is cut or unknown; {_AGAIN}")
+        raise FormatError(f"the shape of the network is cut or unknown; {DAMAGED}")
     shape = Shape(width=payload[0] & 15, depth=(payload[0] >> 4) + 1, channels=channels)
     return shape, payload[1]
 
@@ -105,10 +104,10 @@ def _prefix(shape: Shape, kind: int) -> bytes:
 
 def _floats(data: bytes, shape: Shape) -> Layers:
     if len(data) != 4 * shape.parameters:
-        raise FormatError(f"{len(data)} bytes of coefficients, not {4 * shape.parameters}; {_AGAIN}")
+        raise FormatError(f"{len(data)} bytes of coefficients, not {4 * shape.parameters}; {DAMAGED}")
     magnitudes = np.frombuffer(data, "<u4") & 0x7FFFFFFF  # comparing NaN as a float may warn
     if np.any(magnitudes >= _LARGEST):
-        raise FormatError(f"a coefficient is not finite or 2^16 and more; {_AGAIN}")
+        raise FormatError(f"a coefficient is not finite or 2^16 and more; {DAMAGED}")
     integers = np.rint(np.frombuffer(data, "<f4").astype(np.float64) * 2**BITS).astype(np.int64)
     ends = np.cumsum([f * n for f, n in shape.layers])[:-1]
     return [w.reshape(layer) for w, layer in zip(np.split(integers, ends), shape.layers, strict=True)]

@@ -13,7 +13,6 @@ from dfm.codecs.latent import exact_context, exact_synthesis, payload
 
 __all__ = ["PRESETS", "Config", "decode", "describe", "encode", "stream"]
 
-_AGAIN = "the file is damaged; get it again"
 _ALPHA_SHARE = 4  # of the bytes, one part goes to alpha at most
 
 
@@ -83,14 +82,17 @@ def decode(
     """Decode `region` (x, y, width, height) of the image resampled to `size`."""
     own = header.height, header.width
     colors, alpha = _streams(data, header)
-    planes = [_colored(stream(colors, own), header.channels <= 2)]
-    if alpha is not None:
-        planes.append(_colored(stream(alpha, own), True) if alpha else np.full((*own, 1), 255, np.uint8))
-    image = np.concatenate(planes, axis=2)
     x, y, width, height = region
-    if size != (header.width, header.height):
-        image = _resampled(image, size)
-    return np.ascontiguousarray(image[y : y + height, x : x + width])
+    resampled = size != (header.width, header.height)
+    rows = (0, header.height) if resampled else (y, y + height)
+    planes = [_colored(stream(colors, own, rows), header.channels <= 2)]
+    if alpha is not None:
+        opaque = np.full((rows[1] - rows[0], header.width, 1), 255, np.uint8)
+        planes.append(_colored(stream(alpha, own, rows), True) if alpha else opaque)
+    image = np.concatenate(planes, axis=2)
+    if resampled:
+        image = _resampled(image, size)[y : y + height]
+    return np.ascontiguousarray(image[:, x : x + width])
 
 
 def describe(data: bytes, header: container.Header) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def describe(data: bytes, header: container.Header) -> dict[str, Any]:
     parts = payload.unpack(colors)
     weight_bytes = 1 + payload.bytes_of_changes(parts.base, parts.changes)
     return {
-        "base": colors[0] & 127,
+        "base": parts.number,
         "lambda": parts.base.lambda_,
         "changed": len(parts.changes),
         "alpha": None if alpha is None else len(alpha),
@@ -107,15 +109,15 @@ def describe(data: bytes, header: container.Header) -> dict[str, Any]:
     }
 
 
-def stream(data: bytes, size: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode the stream of three colors of an image of `size` (height, width).
+def stream(data: bytes, size: tuple[int, int], rows: tuple[int, int]) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode `rows` (from, to) of the stream of three colors of an image of `size` (height, width).
 
     Raises:
         FormatError: the data are damaged.
     """
     parts = payload.unpack(data)
     symbols = exact_context.decode(parts.decoder, parts.weights, parts.base.finest, size)
-    return exact_synthesis.image(parts.weights, symbols, size, (0, size[0]))
+    return exact_synthesis.image(parts.weights, symbols, size, rows)
 
 
 def _streams(data: bytes, header: container.Header) -> tuple[bytes, bytes | None]:
@@ -123,7 +125,7 @@ def _streams(data: bytes, header: container.Header) -> tuple[bytes, bytes | None
         return data, None
     length, at = container.read_varint(data, 0)
     if at + length > len(data):
-        raise container.FormatError(f"the stream of colors is cut; {_AGAIN}")
+        raise container.FormatError(f"the stream of colors is cut; {container.DAMAGED}")
     return data[at : at + length], data[at + length :]
 
 

@@ -25,8 +25,8 @@ def meeting(job: Job, latents: list[Array], target: rate.Target) -> bytes:
 
 
 def _within(job: Job, latents: list[Array], budget: int) -> bytes:
-    zone = _widest(lambda zone: job.measured(latents, {}, zone)[0] > budget)
-    while len(data := job.packed(latents, {}, zone)) > budget:
+    zone = _widest(lambda zone: job.measured(job.rounded(latents, zone))[0] > budget)
+    while len(data := job.packed(job.rounded(latents, zone), {})) > budget:
         if zone >= _WIDEST:
             raise ValueError(f"{budget} bytes are too few for this image; allow {len(data) - budget} more")
         zone = min(1.05 * zone + _FINEST, _WIDEST)
@@ -35,12 +35,12 @@ def _within(job: Job, latents: list[Array], budget: int) -> bytes:
 
 def _reaching(job: Job, latents: list[Array], least: float) -> bytes:
     def reaches(zone: float) -> bool:
-        _, mse = job.measured(latents, {}, zone)
+        _, mse = job.measured(job.rounded(latents, zone))
         return bool(-10 * np.log10(max(mse, 1e-12)) >= least + _MARGIN)
 
     zone = _widest(reaches)
     for narrower in (zone, zone - 4 * _FINEST, 0.0):
-        data = job.packed(latents, {}, max(narrower, 0.0))
+        data = job.packed(job.rounded(latents, max(narrower, 0.0)), {})
         if (reached := job.psnr(data)) >= least:
             return data
     raise ValueError(f"{least} dB are out of reach of this preset; ask for at most {reached - 0.05:.1f} dB")

@@ -69,8 +69,8 @@ class _Setting(NamedTuple):
     weight_rate: Array
 
 
-_WEIGHTS = optax.chain(optax.clip_by_global_norm(_CLIP), soap.scale_by_soap())
-_LATENTS = optax.scale_by_adam()
+WEIGHTS = optax.chain(optax.clip_by_global_norm(_CLIP), soap.scale_by_soap())
+LATENTS = optax.scale_by_adam()
 
 
 def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
@@ -78,7 +78,7 @@ def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
     changed = {name: w for name, w in floats(base.weights).items() if not name.startswith(_KEPT)}
     changes = jax.tree.map(jnp.zeros_like, changed)
     latents = [v / UNIT for v in guess(base, target)]
-    return State(changes, latents, _WEIGHTS.init(changes), _LATENTS.init(latents))
+    return State(changes, latents, WEIGHTS.init(changes), LATENTS.init(latents))
 
 
 def soft(
@@ -165,8 +165,8 @@ def _steps(
 
     def step(state: State, now: _Setting) -> tuple[State, None]:
         gradient = jax.grad(loss, argnums=(0, 1))(state.changes, state.latents, now)
-        turn, weight_moments = _WEIGHTS.update(gradient[0], state.weight_moments)
-        move, latent_moments = _LATENTS.update(gradient[1], state.latent_moments)
+        turn, weight_moments = WEIGHTS.update(gradient[0], state.weight_moments)
+        move, latent_moments = LATENTS.update(gradient[1], state.latent_moments)
         changes = jax.tree.map(lambda c, d: c - now.weight_rate * d, state.changes, turn)
         latents = jax.tree.map(lambda v, d: v - now.latent_rate * d, state.latents, move)
         return State(changes, latents, weight_moments, latent_moments), None

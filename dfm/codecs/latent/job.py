@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, UInt8
 from dfm import metrics
 from dfm.codecs import latent
 from dfm.codecs.latent import fit, payload, quantize, weights
+from dfm.codecs.latent.exact_context import Symbols
 
 if TYPE_CHECKING:
     from dfm.codecs.latent import Config
@@ -35,24 +36,27 @@ class Job(NamedTuple):
 
     def sketch(self) -> "Sketch":
         """Estimate what a guess with the base networks comes to."""
-        size, mse = self.measured(fit.guess(self.base, self.pixels), {}, 0.0)
+        size, mse = self.measured(self.rounded(fit.guess(self.base, self.pixels)))
         loss = mse + 8 * self.base.lambda_ * size / (self.image.size / 3)
         return Sketch(self, size, mse, loss)
 
-    def measured(self, latents: list[Array], changes: payload.Changes, zone: float) -> tuple[float, float]:
-        """Estimate the bytes of a stream, and the MSE of pixels in [0, 1]."""
-        symbols = quantize.symbols(latents, self.base.finest, zone)
-        bits, mse = quantize.measure(self.base, changes, symbols, self.pixels)
-        return bits / 8 + payload.bytes_of_changes(self.base, changes), mse
+    def rounded(self, latents: list[Array], zone: float = 0.0) -> Symbols:
+        """Round latents, toward zero by `zone`."""
+        return quantize.symbols(latents, self.base.finest, zone)
 
-    def packed(self, latents: list[Array], changes: payload.Changes, zone: float) -> bytes:
-        """Give the stream of rounded latents."""
-        symbols = quantize.symbols(latents, self.base.finest, zone)
+    def measured(self, symbols: Symbols) -> tuple[float, float]:
+        """Estimate the bytes of a stream without changes, and the MSE of pixels in [0, 1]."""
+        bits, mse = quantize.measure(self.base, {}, symbols, self.pixels)
+        return bits / 8, mse
+
+    def packed(self, symbols: Symbols, changes: payload.Changes) -> bytes:
+        """Give the stream of symbols and changes of the weights."""
         return payload.pack(self.number, changes, symbols, self.image.shape[:2])
 
     def psnr(self, data: bytes) -> float:
         """Measure the PSNR of a stream as the decoder sees it."""
-        return metrics.psnr(self.image, latent.stream(data, self.image.shape[:2]))
+        height, width = self.image.shape[:2]
+        return metrics.psnr(self.image, latent.stream(data, (height, width), (0, height)))
 
 
 class Sketch(NamedTuple):

@@ -9,13 +9,12 @@ from jaxtyping import Float64, Int64
 from dfm import coder, entropy, laplace
 from dfm.codecs.latent import exact_context, grids, weights
 from dfm.codecs.latent.exact_context import Symbols
-from dfm.container import FormatError
+from dfm.container import DAMAGED, FormatError
 
 STEPS = 12  # codes of the quantization step of a change: 2^0 to 2^11 units of a weight
 
 _CHANGED = 128  # in the first byte, beside the number of the base
 _FLAG_CODE, _STEP_CODE, _SCALE_CODE = 16, 36, 60  # of entropy.put
-_AGAIN = "the file is damaged; get it again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +32,7 @@ Changes = dict[str, Change]
 class Parts:
     """Hold what a stream says, but for its grids, which `decoder` still holds."""
 
+    number: int
     base: weights.Base
     weights: weights.Integers
     changes: Changes
@@ -45,7 +45,7 @@ def pack(number: int, changes: Changes, symbols: Symbols, size: tuple[int, int])
     if changes:
         _put_changes(encoder, base, changes)
     changed = apply(base, changes)
-    for codes in _coded(changed, base.finest, symbols, size):
+    for codes in coded(changed, base.finest, symbols, size):
         laplace.put(encoder, *codes)
     return bytes([number | _CHANGED * bool(changes)]) + encoder.finish()
 
@@ -57,10 +57,12 @@ def unpack(data: bytes) -> Parts:
         FormatError: the data are damaged, or need other base networks than this version has.
     """
     if not data:
-        raise FormatError(f"the stream of an image is empty; {_AGAIN}")
-    base, decoder = weights.base(data[0] & _CHANGED - 1), coder.Decoder(data[1:])
+        raise FormatError(f"the stream of an image is empty; {DAMAGED}")
+    number, decoder = data[0] & _CHANGED - 1, coder.Decoder(data[1:])
+    base = weights.base(number)
     changes = _take_changes(decoder, base) if data[0] & _CHANGED else {}
     return Parts(
+        number=number,
         base=base,
         weights=apply(base, changes),
         changes=changes,
@@ -78,7 +80,7 @@ def apply(base: weights.Base, changes: Changes) -> weights.Integers:
     for name, change in changes.items():
         out[name] = out[name] + (change.integers << change.step)
         if np.abs(out[name]).max() > weights.LARGEST:
-            raise FormatError(f"a weight is out of range; {_AGAIN}")
+            raise FormatError(f"a weight is out of range; {DAMAGED}")
     return out
 
 
@@ -109,7 +111,7 @@ def _take_changes(decoder: coder.Decoder, base: weights.Base) -> Changes:
     scales = entropy.take(decoder, np.full(len(names), _SCALE_CODE))
     bounds = ((flags, 1), (steps, STEPS - 1), (scales, entropy.CODES - 1))
     if any(np.any((values < 0) | (values > most)) for values, most in bounds):
-        raise FormatError(f"the changes of the weights are out of range; {_AGAIN}")
+        raise FormatError(f"the changes of the weights are out of range; {DAMAGED}")
     out = {}
     for name, step, scale in zip(names, steps, scales, strict=True):
         flat = entropy.take(decoder, np.full(int(np.prod(shapes[name])), scale))
@@ -117,12 +119,7 @@ def _take_changes(decoder: coder.Decoder, base: weights.Base) -> Changes:
     return out
 
 
-def bits_of_symbols(changed: weights.Integers, finest: int, symbols: Symbols, size: tuple[int, int]) -> float:
-    """Give the bits that all grids take in a stream."""
-    return sum(float(laplace.bits(*codes).sum()) for codes in _coded(changed, finest, symbols, size))
-
-
-def _coded(
+def coded(
     w: weights.Integers, finest: int, symbols: Symbols, size: tuple[int, int]
 ) -> Iterator[tuple[Int64[np.ndarray, " n"], ...]]:
     """Give symbols, means and scale codes in the order and in the runs of the decoder.

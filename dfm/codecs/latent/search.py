@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dfm import rate
-from dfm.codecs.latent import deadzone, fit, payload, quantize, weights
+from dfm.codecs.latent import deadzone, fit, quantize, weights
 from dfm.codecs.latent.job import Job, Sketch
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def _meeting(job: Job, target: rate.Target, lambda_: float) -> bytes:
     for attempt in range(_TRIES + 1):
         if attempt:
             fitted = _again(job, fitted, aim)
-        data = job.packed(fitted.latents, _changes(job, fitted), 0.0)
+        symbols = job.rounded(fitted.latents)
+        changes = quantize.changes(fitted, job.base, job.pixels, symbols) if job.config.steps else {}
+        data = job.packed(symbols, changes)
         if target.lambda_ is not None:
             return data
         met, near, aim = _judged(job, target, aim, data)
@@ -158,11 +160,3 @@ def _steered(job: Job, aim: rate.Target, state: fit.State, report: fit.Report, l
     else:
         return lambda_
     return lambda_ * float(np.clip(ratio, 0.8, 1.25))
-
-
-def _changes(job: Job, fitted: fit.Fitted) -> payload.Changes:
-    """Round the changes of the weights."""
-    if job.config.steps == 0:
-        return {}
-    symbols = quantize.symbols(fitted.latents, job.base.finest)
-    return quantize.changes(fitted, job.base, job.pixels, symbols)
