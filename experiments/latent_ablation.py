@@ -18,12 +18,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, UInt8
 
 from dfm import config as configs
 from dfm.codecs.latent import fit, grids, model, rounding
-from experiments import kodak, rows, variants
+from experiments import kodak, rows, soap, variants
 from experiments.variants import Variant
+
+_WEIGHTS = optax.chain(optax.clip_by_global_norm(0.1), soap.scale_by_soap())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,7 @@ def measure(what: Variant, pixels: UInt8[np.ndarray, "h w 3"], config: Config) -
     start = time.perf_counter()
     w = variants.init(what, config.seed)
     latents = [jnp.zeros(grid.size(*target.shape[1:])) for grid in grids.order(0)]
-    state = (w, latents), (fit.WEIGHTS.init(w), fit.LATENTS.init(latents))
+    state = (w, latents), (_WEIGHTS.init(w), fit.LATENTS.init(latents))
     keys = jax.random.split(jax.random.key(config.seed), config.steps)
     (w, latents), _ = _fitted(state, target, keys, what=what, config=config)
     q = [jnp.round(fit.UNIT * v) for v in latents]
@@ -97,7 +100,7 @@ def _fitted(state, target, keys, *, what: Variant, config: Config):  # type: ign
     def step(state, now):  # type: ignore[no-untyped-def]
         (w, latents), (a, b) = state
         gradient = jax.grad(loss, argnums=(0, 1))(w, latents, *now)
-        turns, a = fit.WEIGHTS.update(gradient[0], a)
+        turns, a = _WEIGHTS.update(gradient[0], a)
         moves, b = fit.LATENTS.update(gradient[1], b)
         rate = fit.cosine(now[1])
         w = jax.tree.map(lambda v, d: v - config.weight_rate * rate * d, w, turns)

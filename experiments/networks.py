@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dfm.codecs.latent import analysis, fit, model, weights
+from dfm.codecs.latent import analysis, coefficients, model, weight_changes, weights
 
 
 class Networks(NamedTuple):
@@ -25,26 +25,54 @@ def first(seed: int, lambda_: float, finest: int, start: str) -> Networks:
         return drawn
     other = weights.read(start)
     gain = (other.lambda_ / lambda_) ** 0.5
-    base = fit.floats(other.weights)
+    base = coefficients.floats(other.weights)
     base["synthesis.1"] = base["synthesis.1"] / gain
     guess = {name: jnp.asarray(v, jnp.float32) for name, v in other.analysis.items()}
     return Networks(base, {k: v * gain if k.endswith("head") else v for k, v in guess.items()})
 
 
-def save(path: Path, networks: Networks, lambda_: float, finest: int) -> None:
-    """Write the weights as the decoder wants them, whole or not at all.
+def rounded(networks: Networks, lambda_: float, finest: int) -> weights.Base:
+    """Round the weights as the decoder wants them; each changes by itself, all alike.
 
     Raises:
         ValueError: a weight is too large.
     """
-    arrays: dict[str, np.ndarray] = {"lambda": np.array(lambda_), "finest": np.array(finest)}
+    integers = {}
     for name, w in networks.base.items():
-        rounded = np.rint(np.asarray(w, np.float64) * 2**weights.BITS)
-        if not np.abs(rounded).max() <= weights.LARGEST:
+        real = np.rint(np.asarray(w, np.float64) * 2**weights.BITS)
+        if not np.abs(real).max() <= weights.LARGEST:
             raise ValueError(f"{name} grew too large or diverged; train with a lower learning rate")
-        arrays[f"base/{name}"] = rounded.astype(np.int16)
-    arrays |= {f"analysis/{name}": np.asarray(w, np.float16) for name, w in networks.analysis.items()}
+        integers[name] = real.astype(np.int64)
+    return weights.Base(
+        finest=finest,
+        lambda_=lambda_,
+        weights=integers,
+        directions={group: _plain(*shape) for group, shape in weights.shapes_of_groups(finest).items()},
+        analysis={name: np.asarray(w, np.float16) for name, w in networks.analysis.items()},
+    )
+
+
+def save(path: Path, base: weights.Base) -> None:
+    """Write base networks, whole or not at all."""
+    arrays: dict[str, np.ndarray] = {"lambda": np.array(base.lambda_), "finest": np.array(base.finest)}
+    arrays |= {f"base/{name}": w.astype(np.int16) for name, w in base.weights.items()}
+    for group, along in base.directions.items():
+        arrays[f"left/{group}"] = along.left.astype(np.int16)
+        arrays[f"right/{group}"] = along.right.astype(np.int16)
+        arrays[f"shift/{group}"] = np.array(along.shift)
+        arrays[f"spread/{group}"] = along.spread.astype(np.int8)
+    arrays |= {f"analysis/{name}": w for name, w in base.analysis.items()}
     temporary = path.with_suffix(".part.npz")
     with temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
     temporary.replace(path)
+
+
+def _plain(rows: int, columns: int) -> weights.Directions:
+    unit = 2**13
+    return weights.Directions(
+        left=unit * np.eye(rows, dtype=np.int64),
+        right=unit * np.eye(columns, dtype=np.int64),
+        shift=26 + weight_changes.STEP_BITS - weights.BITS,
+        spread=np.full((rows, columns), weight_changes.LEVEL_OF_ONE - 56, np.int64),
+    )

@@ -22,10 +22,9 @@ import optax
 from jaxtyping import Array, Float
 
 from dfm import config as configs
-from dfm import soap
 from dfm.codecs import latent
 from dfm.codecs.latent import analysis, fit, model, rounding
-from experiments import crops, networks, pools
+from experiments import crops, networks, pools, soap
 from experiments.networks import Networks
 
 _HELD_OUT = 8
@@ -100,7 +99,8 @@ def train(config: Config) -> None:
         visits = Visit(jax.random.split(next(keys), config.pool), jnp.asarray(progress), jnp.asarray(done))
         state, pool, report = advance(state, pool, visits, config=config)
         if (now + 1) % config.save_every == 0 or now + 1 == config.rounds:
-            networks.save(Path(config.output), state[0], config.lambda_, config.finest)
+            base = networks.rounded(state[0], config.lambda_, config.finest)
+            networks.save(Path(config.output), base)
             row = {
                 "round": now + 1,
                 "seconds": round(time.monotonic() - began),

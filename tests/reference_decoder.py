@@ -18,7 +18,7 @@ def decode(
     data: bytes, size: tuple[int, int] | None = None, region: tuple[int, int, int, int] | None = None
 ) -> list[list[list[int]]]:
     """Give rows of pixels, each a list of its channels."""
-    width, height, channels, payload = container(data)
+    width, height, channels, payload = container(data, b"coor")
     layers = coefficients(payload, channels)
     columns, rows = size or (width, height)
     x, y, w, h = region or (0, 0, columns, rows)
@@ -28,11 +28,11 @@ def decode(
     ]
 
 
-def container(data: bytes) -> tuple[int, int, int, bytes]:
+def container(data: bytes, codec: bytes) -> tuple[int, int, int, bytes]:
     check(data[:6] == bytes([0x89, 0x64, 0x66, 0x6D, 0x0D, 0x0A]) and len(data) >= 18)
     body, checksum = data[:-4], data[-4:]
     check(int.from_bytes(checksum, "little") == zlib.crc32(body))
-    check(body[6] == 1 and body[7:11] == b"coor")
+    check(body[6] == 1 and body[7:11] == codec)
     width, at = varint(body, 11)
     height, at = varint(body, at)
     check(1 <= width < 2**28 and 1 <= height < 2**28)
@@ -96,7 +96,7 @@ def coded(data: bytes, shapes: list[tuple[int, int]]) -> list[list[int]]:
     for i, (f, n) in enumerate(shapes):
         step_code, scale_code = sides[2 * i], sides[2 * i + 1]
         step = (8 + step_code % 8) * 2 ** (step_code // 8) // 8
-        layers.append([step * q for q in integers(coder, f * n, scale_code)])
+        layers.append([step * q for q in integers(coder, f * n * [scale_code])])
     return layers
 
 
@@ -141,18 +141,19 @@ class RangeDecoder:
             self.point = self.point * 2**32 % 2**64 + self.word()
 
 
-def integers(coder: RangeDecoder, count: int, code: int) -> list[int]:
-    frequencies, shift = table(code)
+def integers(coder: RangeDecoder, codes: list[int]) -> list[int]:
     values = []
-    for start in range(0, count, 4096):
-        symbols = [coder.symbol(frequencies) for _ in range(min(4096, count - start))]
-        widths = [WIDTHS[(symbol + 1) // 2] + shift for symbol in symbols]
+    for start in range(0, len(codes), 4096):
+        tables = [table(code) for code in codes[start : start + 4096]]
+        symbols = [coder.symbol(frequencies) for frequencies, _ in tables]
+        shifts = [shift for _, shift in tables]
+        widths = [WIDTHS[(symbol + 1) // 2] + shift for symbol, shift in zip(symbols, shifts, strict=True)]
         extras = [0] * len(symbols)
         for first in range(0, max(widths), 16):
             for i, width in enumerate(widths):
                 if width > first:
                     extras[i] += coder.plain(min(16, width - first)) << first
-        for symbol, extra in zip(symbols, extras, strict=True):
+        for symbol, shift, extra in zip(symbols, shifts, extras, strict=True):
             magnitude = LOWS[(symbol + 1) // 2] + (extra >> shift)
             h = magnitude if symbol % 2 else -magnitude
             q = (h << shift) + extra % 2**shift - 2**shift // 2

@@ -4,15 +4,17 @@ It shares no line with dfm. The order of functions is that of section 6.
 """
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from tests.reference_decoder import RangeDecoder, check, cosine, integers, power, varint
+from tests.reference_decoder import RangeDecoder, check, container, cosine, integers, power, varint
 
 Weights = dict[str, list]
-Base = tuple[int, Weights]  # finest, and the weights
+Directions = dict[str, tuple[list, list, int, list]]  # left, right, shift and spread of each group
+Base = tuple[int, Weights, Directions]  # with `finest` before them
 Rows = list[list[int]]
 FOLDER = Path(__file__).parent.parent / "dfm" / "codecs" / "latent" / "base"
 
@@ -22,7 +24,17 @@ def from_file(number: int) -> Base:
     check((FOLDER / f"{number}.npz").exists())
     with np.load(FOLDER / f"{number}.npz") as data:
         finest = int(data["finest"])
-        return finest, {name: data[f"base/{name}"].tolist() for name in shapes(finest)}
+        directions = {
+            group: tuple(data[f"{what}/{group}"].tolist() for what in ("left", "right", "shift", "spread"))
+            for group in groups(finest)
+        }
+        return finest, {name: data[f"base/{name}"].tolist() for name in shapes(finest)}, directions
+
+
+def decode_file(data: bytes) -> list[Rows]:
+    """Give rows of pixels of a file."""
+    width, height, channels, payload = container(data, b"late")
+    return decode(payload, width, height, channels)
 
 
 def decode(
@@ -49,9 +61,9 @@ def decode(
 def stream(data: bytes, width: int, height: int, base: Callable[[int], Base]) -> list[Rows]:
     check(len(data) > 0)
     coder = RangeDecoder(data[1:])
-    finest, w = base(data[0] % 128)
+    finest, w, directions = base(data[0] % 128)
     if data[0] >= 128:
-        w = changed(coder, finest, w)
+        w = changed(coder, finest, w, directions)
     found: list[tuple[int, Rows]] = []
     for i, (octave, _) in enumerate(order(finest)):
         found.append((octave, grid(coder, w, i, octave, found, -(-height >> octave), -(-width >> octave))))
@@ -78,21 +90,42 @@ def shapes(finest: int) -> dict[str, tuple[int, ...]]:
     return out
 
 
-def changed(coder: RangeDecoder, finest: int, w: Weights) -> Weights:
-    flags = integers(coder, len(shapes(finest)), 16)
-    names = [name for name, flag in zip(shapes(finest), flags, strict=True) if flag]
-    steps = integers(coder, len(names), 36)
-    scales = integers(coder, len(names), 60)
-    check(set(flags) <= {0, 1} and all(0 <= s <= 11 for s in steps) and all(0 <= s <= 255 for s in scales))
-    out = dict(w)
-    for name, step, scale in zip(names, steps, scales, strict=True):
-        rows, columns = (1, *shapes(finest)[name])[-2:]
-        old = w[name] if len(shapes(finest)[name]) == 2 else [w[name]]
-        q = integers(coder, rows * columns, scale)
-        new = [[old[y][x] + 2**step * q[y * columns + x] for x in range(columns)] for y in range(rows)]
-        check(all(abs(value) <= 32767 for row in new for value in row))
-        out[name] = new if len(shapes(finest)[name]) == 2 else new[0]
+def groups(finest: int) -> dict[str, list[str]]:
+    out: dict[str, list[str]] = {}
+    for name in shapes(finest):
+        if name != "context.skip" and not name.endswith(".bias"):
+            skip = ["context.skip"] if name == "context.3" else []
+            out[name] = [n for n in [name, *skip, f"{name}.bias"] if n in shapes(finest)]
     return out
+
+
+def changed(coder: RangeDecoder, finest: int, w: Weights, directions: Directions) -> Weights:
+    step, wider = integers(coder, [60, 60])
+    check(0 <= step <= 31 and -128 <= wider <= 128)
+    out = dict(w)
+    for group, names in groups(finest).items():
+        left, right, shift, spread = directions[group]
+        m, n = len(left), len(right)
+        q = integers(coder, [code(min(max(s + wider, 0), 127)) for row in spread for s in row])
+        check(all(abs(value) <= 4095 for value in q))
+        half = [[sum(left[i][k] * q[k * n + j] for k in range(m)) for j in range(n)] for i in range(m)]
+        product = [[sum(half[i][k] * right[j][k] for k in range(n)) for j in range(n)] for i in range(m)]
+        matrix = [[rounded((2 + step % 2) * p, shift - step // 2) for p in row] for row in product]
+        at = 0
+        for name in names:
+            old = [row if isinstance(row, list) else [row] for row in w[name]]
+            columns = len(old[0])
+            new = [[old[i][j] + matrix[i][at + j] for j in range(columns)] for i in range(m)]
+            check(all(abs(value) <= 32767 for row in new for value in row))
+            out[name] = [row[0] for row in new] if name.endswith(".bias") else new
+            at += columns
+    return out
+
+
+def code(level: int) -> int:
+    """Give the scale code of a level."""
+    u = 2 ** ((64 - level) / 8)
+    return round(8 * math.log2(16 / math.log2(u + math.sqrt(u * u + 1))))
 
 
 def grid(coder: RangeDecoder, w: Weights, i: int, octave: int, found: list, rows: int, columns: int) -> Rows:

@@ -1,5 +1,6 @@
 """Streams of the latent codec: packed, unpacked and decoded in integers, and held against the document."""
 
+import dataclasses
 import functools
 from collections.abc import Iterator
 
@@ -10,10 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfm import container, entropy, laplace
+from dfm import coder, container, laplace
 from dfm.codecs import latent
-from dfm.codecs.latent import exact_context, exact_synthesis, grids, model, payload, weights
+from dfm.codecs.latent import (
+    exact_context,
+    exact_synthesis,
+    grids,
+    model,
+    payload,
+    weight_changes,
+    weights,
+)
 from dfm.codecs.latent.exact_context import Symbols
+from dfm.codecs.latent.weight_changes import Changes
 from tests import reference_latent
 from tests.reference_decoder import Damaged, check
 
@@ -45,14 +55,31 @@ def networks(number: int) -> weights.Base:
         integers = {name: weights.LARGEST * np.where(w < 0, -1, 1) for name, w in integers.items()}
     if number >= 4:
         integers = {name: np.abs(w) for name, w in integers.items()}
-    return weights.Base(finest=finest, lambda_=1e-3, weights=integers, analysis={})
+    directions = {group: along(random, *shape) for group, shape in weights.shapes_of_groups(finest).items()}
+    if number >= 2:
+        directions = {group: steepest(*shape) for group, shape in weights.shapes_of_groups(finest).items()}
+    return weights.Base(finest=finest, lambda_=1e-3, weights=integers, directions=directions, analysis={})
+
+
+def along(random: np.random.Generator, m: int, n: int) -> weights.Directions:
+    left, right = (np.rint(random.normal(0, 2**12, (side, side))).astype(np.int64) for side in (m, n))
+    return weights.Directions(left=left, right=right, shift=28, spread=random.integers(-99, 90, (m, n)))
+
+
+def steepest(m: int, n: int) -> weights.Directions:
+    left, right = (np.full((side, side), 2**15 - 1) for side in (m, n))
+    return weights.Directions(left=left, right=right, shift=45, spread=np.full((m, n), 127))
 
 
 @functools.cache
 def networks_of_the_document(number: int) -> reference_latent.Base:
     check(number in NUMBERS)
     base = networks(number)
-    return base.finest, {name: w.tolist() for name, w in base.weights.items()}
+    directions = {
+        group: (d.left.tolist(), d.right.tolist(), d.shift, d.spread.tolist())
+        for group, d in base.directions.items()
+    }
+    return base.finest, {name: w.tolist() for name, w in base.weights.items()}, directions
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -76,16 +103,17 @@ def largest(number: int, size: tuple[int, int], signs: bool) -> Symbols:
     }
 
 
-def change(number: int, share: float, seed: int = 0) -> payload.Changes:
-    """Draw changes of about a share of the weights."""
-    random, out = np.random.default_rng(seed), {}
-    for name, w in networks(number).weights.items():
-        step = int(random.integers(payload.STEPS))
-        if random.random() < share:
-            limit = weights.LARGEST - np.abs(w) >> step
-            q = np.clip(np.rint(random.laplace(0, 3, w.shape)).astype(np.int64), -limit, limit)
-            out[name] = payload.Change(step=step, integers=q)
-    return out
+def change(number: int, share: float, seed: int = 0) -> Changes | None:
+    """Draw changes, a share of them not zero, that leave all weights in range."""
+    if share == 0:
+        return None
+    random, integers = np.random.default_rng(seed), {}
+    for group, shape in sorted(weights.shapes_of_groups(networks(number).finest).items()):
+        q = np.rint(random.laplace(0, 3, shape)).astype(np.int64) * (random.random(shape) < share)
+        if number in (2, 3):
+            q[0, 0] -= q.sum()
+        integers[group] = -np.abs(q) if number >= 4 else q
+    return Changes(step=int(random.integers(4)), wider=int(random.integers(-20, 20)), integers=integers)
 
 
 def decode(data: bytes, size: tuple[int, int]) -> tuple[payload.Parts, Symbols]:
@@ -120,9 +148,11 @@ def test_unpacking_inverts_packing(size, number, share):
     changes, symbols = change(number, share), draw(number, size)
     parts, found = decode(payload.pack(number, changes, symbols, size), size)
     assert parts.base is networks(number)
-    assert list(parts.changes) == list(changes)
-    expected = payload.apply(networks(number), changes)
+    assert (parts.changes is None) == (changes is None)
+    expected = weight_changes.apply(networks(number), changes)
     assert all(np.array_equal(parts.weights[name], expected[name]) for name in weights.shapes(number))
+    moved = [np.any(expected[name] != w) for name, w in networks(number).weights.items()]
+    assert np.all(moved) if share else not np.any(moved)
     assert list(found) == list(symbols)
     assert all(np.array_equal(found[grid], symbols[grid]) for grid in symbols)
 
@@ -141,10 +171,22 @@ def test_the_decoder_of_the_document_gives_the_same_pixels(size, number):
 def test_the_largest_weights_and_symbols_decode_exactly(number, signs):
     size = 7, 9
     symbols = largest(number, size, signs)
-    data = payload.pack(number, {}, symbols, size)
+    data = payload.pack(number, None, symbols, size)
     _, found = decode(data, size)
     assert all(np.array_equal(found[grid], symbols[grid]) for grid in symbols)
     np.testing.assert_array_equal(image(data, size), straight_line(data, size))
+
+
+@pytest.mark.parametrize("number", [4, 5])
+def test_the_largest_changes_are_exact(number):
+    shapes = weights.shapes_of_groups(networks(number).finest)
+    q = {group: np.full(shape, -weight_changes.LARGEST) for group, shape in shapes.items()}
+    data = payload.pack(number, Changes(step=1, wider=0, integers=q), draw(number, (2, 3)), (2, 3))
+    assert outcome(data, (2, 3)) is not None
+    m, n = shapes["synthesis.2"]
+    product = 3 * m * n * weight_changes.LARGEST * weights.LARGEST**2
+    moved = payload.unpack(data).weights["synthesis.2"]
+    assert np.all(moved == weights.LARGEST + (-product + 2**44 >> 45))
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -203,9 +245,9 @@ def test_the_pixels_of_the_float_model_agree(number):
 def test_bytes_are_within_one_of_the_bits(share):
     size, changes = (37, 45), change(0, share)
     symbols, base = draw(0, size), networks(0)
-    changed = payload.apply(base, changes)
-    bits = bits_of_symbols(changed, base.finest, symbols, size)
-    expected = 1 + payload.bytes_of_changes(base, changes) + bits / 8
+    changed = weight_changes.apply(base, changes)
+    bits = weight_changes.bits(base, changes) + bits_of_symbols(changed, base.finest, symbols, size)
+    expected = 1 + bits / 8
     assert len(payload.pack(0, changes, symbols, size)) == pytest.approx(expected, abs=2)
 
 
@@ -223,8 +265,8 @@ def joined(content: bytes, channels: int, size: tuple[int, int]) -> np.ndarray:
 @pytest.mark.parametrize("opaque", [True, False])
 def test_the_decoder_of_the_document_joins_the_same_color_and_alpha(channels, opaque):
     size = 5, 3
-    content = color = payload.pack(0, {}, draw(0, size), size)
-    alpha = b"" if opaque else payload.pack(1, {}, draw(1, size), size)
+    content = color = payload.pack(0, None, draw(0, size), size)
+    alpha = b"" if opaque else payload.pack(1, None, draw(1, size), size)
     if channels in (2, 4):
         content = container.varint(len(color)) + color + alpha
     pixels = joined(content, channels, size)
@@ -281,29 +323,37 @@ def test_both_decoders_agree_on_damaged_streams(number, changed, seed, draws):
     outcome(bytes(data), size)
 
 
-def stream(*parts: tuple[list[int], int]) -> bytes:
-    """Begin a stream of changes of the networks 0 by integers, each list with its code."""
-    return b"\x80" + entropy.encode([(np.array(q, np.int64), code) for q, code in parts])
-
-
-def flags(name: str, flag: int = 1) -> tuple[list[int], int]:
-    return [flag * (name == other) for other in weights.shapes(0)], 16
-
-
 @pytest.mark.parametrize(
-    ("flag", "step", "scale"),
-    [(1, 11, 255), (2, 0, 0), (-1, 0, 0), (1, 12, 0), (1, -1, 0), (1, 0, 256), (1, 0, -1)],
+    ("step", "wider", "kept"),
+    [(31, 128, True), (0, -128, True), (32, 0, False), (-1, 0, False), (0, 129, False), (0, -129, False)],
 )
-def test_changes_out_of_range_are_damage(flag, step, scale):
-    data = stream(flags("context.2.bias", flag), ([step], 36), ([scale], 60), ([0] * 20, 255))
-    assert (outcome(data, (1, 1)) is None) == ((flag, step, scale) != (1, 11, 255))
+def test_settings_of_changes_out_of_range_are_damage(step, wider, kept):
+    zeros = change(0, 1e-9)
+    data = payload.pack(0, dataclasses.replace(zeros, step=step, wider=wider), draw(0, (1, 1)), (1, 1))
+    assert (outcome(data, (1, 1)) is not None) == kept
 
 
 @pytest.mark.parametrize("over", [0, 1])
-def test_a_weight_beyond_the_largest_is_damage(over):
-    room = -weights.LARGEST - over - networks(0).weights["context.3.bias"]
-    data = stream(flags("context.3.bias"), ([0], 36), ([90], 60), (room.tolist(), 90))
+def test_integers_of_changes_out_of_range_are_damage(over):
+    zeros = change(0, 1e-9)
+    zeros.integers["sharpening"][1, 2] = weight_changes.LARGEST + over
+    data = payload.pack(0, dataclasses.replace(zeros, step=0), draw(0, (1, 1)), (1, 1))
     assert (outcome(data, (1, 1)) is None) == bool(over)
+
+
+def test_a_weight_beyond_the_largest_is_damage():
+    grown = change(0, 1e-9)
+    grown.integers["synthesis.2"][:] = weight_changes.LARGEST
+    encoder = coder.Encoder()
+    weight_changes.put(encoder, networks(0), dataclasses.replace(grown, step=31))
+    assert outcome(b"\x80" + encoder.finish(), (1, 1)) is None
+
+
+def test_codes_of_levels_are_far_from_ties():
+    u = 2.0 ** ((64 - np.arange(128)) / 8)
+    codes = 8 * np.log2(16 / np.log2(u + np.sqrt(u * u + 1)))
+    assert np.abs(codes % 1 - 0.5).min() > 1e-3
+    assert [reference_latent.code(level) for level in range(128)] == np.rint(codes).tolist()
 
 
 @pytest.mark.parametrize("data", [b"", b"\x7f", b"\xff\x00", b"\x06"])
@@ -319,5 +369,5 @@ def test_symbols_out_of_range_are_damage():
     for over in (0, 1):
         symbols = draw(0, size)
         symbols[list(symbols)[-1]][1, 0] = exact_context.LARGEST + over
-        data = payload.pack(0, {}, symbols, size)
+        data = payload.pack(0, None, symbols, size)
         assert (outcome(data, size) is None) == bool(over)

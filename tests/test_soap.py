@@ -4,7 +4,7 @@ import numpy as np
 import optax
 import pytest
 
-from dfm import soap
+from experiments import soap
 
 
 def rotated(seed, n):

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dfm import container, rate
-from dfm.codecs.latent import exact_context, exact_synthesis, payload
+from dfm.codecs.latent import exact_context, exact_synthesis, payload, weight_changes
 
 __all__ = ["PRESETS", "Config", "decode", "describe", "encode", "stream"]
 
@@ -24,12 +24,12 @@ class Config:
         steps: of all pixels, twice as many for networks without octave 0, where each takes half the time;
             with 0, the guess of the analysis network is the file.
         latent_rate: learning rate of latents, in 16 symbols, at first.
-        weight_rate: learning rate of weights, at first.
+        weight_rate: learning rate of changes of the weights, by the square root of their spread, at first.
     """
 
     steps: int
     latent_rate: float = 1e-2
-    weight_rate: float = 1e-3
+    weight_rate: float = 3e-2
 
 
 PRESETS = {
@@ -99,11 +99,11 @@ def describe(data: bytes, header: container.Header) -> dict[str, Any]:
     """Tell which base networks a payload changes, how much, and how its bytes part."""
     colors, alpha = _streams(data, header)
     parts = payload.unpack(colors)
-    weight_bytes = 1 + payload.bytes_of_changes(parts.base, parts.changes)
+    weight_bytes = 1 + round(weight_changes.bits(parts.base, parts.changes) / 8)
     return {
         "base": parts.number,
         "lambda": parts.base.lambda_,
-        "changed": len(parts.changes),
+        "changed": sum(map(np.count_nonzero, parts.changes.integers.values())) if parts.changes else 0,
         "alpha": None if alpha is None else len(alpha),
         "split": {"weights": weight_bytes, "latents": len(data) - weight_bytes},
     }

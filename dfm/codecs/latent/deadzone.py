@@ -12,21 +12,21 @@ _MARGIN = 0.01  # dB between the PSNR in floats and that of the decoder
 _FINEST, _WIDEST = 0.005, 1e4  # of the rounding toward zero, in symbols
 
 
-def meeting(job: Job, latents: list[Array], target: rate.Target) -> bytes:
-    """Give the stream of latents that are rounded toward zero as far as need be, or may be.
+def meeting(job: Job, target: rate.Target) -> bytes:
+    """Give the stream of guessed latents, rounded toward zero as far as need be, or may be.
 
     Raises:
         ValueError: that is not enough.
     """
     if target.max_bytes is not None:
-        return _within(job, latents, target.max_bytes)
+        return _within(job, job.guess(), target.max_bytes)
     assert target.min_psnr is not None
-    return _reaching(job, latents, target.min_psnr)
+    return _reaching(job, job.guess(), target.min_psnr)
 
 
 def _within(job: Job, latents: list[Array], budget: int) -> bytes:
     zone = _widest(lambda zone: job.measured(job.rounded(latents, zone))[0] > budget)
-    while len(data := job.packed(job.rounded(latents, zone), {})) > budget:
+    while len(data := job.packed(job.rounded(latents, zone), None)) > budget:
         if zone >= _WIDEST:
             raise ValueError(f"{budget} bytes are too few for this image; allow {len(data) - budget} more")
         zone = min(1.05 * zone + _FINEST, _WIDEST)
@@ -40,7 +40,7 @@ def _reaching(job: Job, latents: list[Array], least: float) -> bytes:
 
     zone = _widest(reaches)
     for narrower in (zone, zone - 4 * _FINEST, 0.0):
-        data = job.packed(job.rounded(latents, max(narrower, 0.0)), {})
+        data = job.packed(job.rounded(latents, max(narrower, 0.0)), None)
         if (reached := job.psnr(data)) >= least:
             return data
     raise ValueError(f"{least} dB are out of reach of this preset; ask for at most {reached - 0.05:.1f} dB")

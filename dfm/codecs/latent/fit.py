@@ -10,21 +10,17 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from dfm import soap
-from dfm.codecs.latent import analysis, model, rounding, weights
+from dfm.codecs.latent import analysis, coefficients, model, rounding, weights
+from dfm.codecs.latent.coefficients import Coefficients, Networks
 
 if TYPE_CHECKING:
     from dfm.codecs.latent import Config
 
-# Changes of these never paid.
-_KEPT = "features.1", "features.2", "features.3", "features.4", "features.5", "sharpening"
 _AGAIN = 4  # part of the steps, the last, that are made again
 _CHUNK = 25  # steps between looks at the rate
 UNIT = 16.0  # symbols in a unit of a latent, as Adam sees it
-_CLIP = 0.1  # norm of the gradient of the weights
-_CHANGE = 2.0**-6  # of a weight, that costs a bit
-_WARM = 50  # steps in which the rate of the weights rises: SOAP knows little of them at first
 _STEERED = 0.3  # part of the steps after which lambda is steered: the rate falls by itself before
+_PRICE = 2  # of a bit of changes: Adam's steps pass over a lower one where gradients are but noise
 _LEAST_RATE = 1e-3  # of a learning rate, at the end of its cosine
 
 Notify = Callable[[float, str], None]
@@ -40,9 +36,9 @@ class Report(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold real-valued changes of weights, latents in units of 16 symbols, and the optimizers' moments."""
+    """Hold changes of weights, latents in units of 16 symbols, and the optimizers' moments."""
 
-    changes: model.Weights
+    changes: Coefficients
     latents: list[Array]
     weight_moments: optax.OptState
     latent_moments: optax.OptState
@@ -69,16 +65,15 @@ class _Setting(NamedTuple):
     weight_rate: Array
 
 
-WEIGHTS = optax.chain(optax.clip_by_global_norm(_CLIP), soap.scale_by_soap())
+COEFFICIENTS = optax.scale_by_adam(b1=0.9, b2=0.95)
 LATENTS = optax.scale_by_adam()
 
 
 def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
     """Start from some base networks, and what their analysis network guesses for pixels in [0, 1]."""
-    changed = {name: w for name, w in floats(base.weights).items() if not name.startswith(_KEPT)}
-    changes = jax.tree.map(jnp.zeros_like, changed)
+    changes = {group: jnp.zeros(along.spread.shape) for group, along in base.directions.items()}
     latents = [v / UNIT for v in guess(base, target)]
-    return State(changes, latents, WEIGHTS.init(changes), LATENTS.init(latents))
+    return State(changes, latents, COEFFICIENTS.init(changes), LATENTS.init(latents))
 
 
 def soft(
@@ -102,25 +97,18 @@ def soft(
     Raises:
         FloatingPointError: the fit diverged.
     """
-    unchanged = floats(base.weights)
+    unchanged = coefficients.networks(base)
     steps = config.steps * (1 + base.finest)
     count = -(-steps // (_CHUNK * (_AGAIN if again else 1))) * _CHUNK
     keys = jax.random.split(jax.random.key(seed), count)
     for at in range(0, count, _CHUNK):
-        now = np.arange(at, at + _CHUNK)
-        done = 1 - (1 - now / count) / (_AGAIN if again else 1)
-        warm = np.minimum(1, (now + 1) / _WARM)
-        setting = _settings(done, warm, config, keys[at : at + _CHUNK])
+        done = 1 - (1 - np.arange(at, at + _CHUNK) / count) / (_AGAIN if again else 1)
+        setting = _settings(done, config, keys[at : at + _CHUNK])
         state = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
         report = _told(_rounded(state, unchanged, target, finest=base.finest), (at + _CHUNK) / count, notify)
         if done[-1] >= _STEERED:
             lambda_ = steer(state, report, lambda_)
     return Fitted(state, lambda_)
-
-
-def floats(w: weights.Integers) -> model.Weights:
-    """Give weights in floats."""
-    return {name: jnp.asarray(v / 2.0**weights.BITS, jnp.float32) for name, v in w.items()}
 
 
 def guess(base: weights.Base, target: Float[Array, "3 h w"]) -> list[Float[Array, "_h _w"]]:
@@ -142,10 +130,9 @@ def _told(parts: Array, fraction: float, notify: Notify) -> Report:
     return report
 
 
-def _settings(done: np.ndarray, warm: np.ndarray, config: "Config", keys: Array) -> _Setting:
+def _settings(done: np.ndarray, config: "Config", keys: Array) -> _Setting:
     part = jnp.asarray(done, jnp.float32)
-    rates = config.latent_rate * cosine(part), config.weight_rate * jnp.asarray(warm) * cosine(part)
-    return _Setting(keys, part, *rates)
+    return _Setting(keys, part, config.latent_rate * cosine(part), config.weight_rate * cosine(part))
 
 
 def cosine(done: Array) -> Array:
@@ -155,19 +142,23 @@ def cosine(done: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnames="finest", donate_argnums=0)
 def _steps(
-    state: State, base: model.Weights, target: Array, settings: _Setting, lambda_: Array, *, finest: int
+    state: State, base: Networks, target: Array, settings: _Setting, lambda_: Array, *, finest: int
 ) -> State:
     """Make a step for each of the settings."""
 
-    def loss(changes: model.Weights, latents: list[Array], now: _Setting) -> Array:
+    def loss(changes: Coefficients, latents: list[Array], now: _Setting) -> Array:
         q = rounding.disturbed(now.key, [UNIT * v for v in latents], now.done)
-        return model.loss(_changed(base, changes), q, _bits(changes), target, lambda_, finest)[0]
+        bits = _PRICE * coefficients.bits(base, changes, target[0].size)
+        return model.loss(coefficients.changed(base, changes, finest), q, bits, target, lambda_, finest)[0]
 
     def step(state: State, now: _Setting) -> tuple[State, None]:
         gradient = jax.grad(loss, argnums=(0, 1))(state.changes, state.latents, now)
-        turn, weight_moments = WEIGHTS.update(gradient[0], state.weight_moments)
+        turn, weight_moments = COEFFICIENTS.update(gradient[0], state.weight_moments)
         move, latent_moments = LATENTS.update(gradient[1], state.latent_moments)
-        changes = jax.tree.map(lambda c, d: c - now.weight_rate * d, state.changes, turn)
+        changes = {
+            group: c - now.weight_rate * jnp.sqrt(base.directions[group].spread) * turn[group]
+            for group, c in state.changes.items()
+        }
         latents = jax.tree.map(lambda v, d: v - now.latent_rate * d, state.latents, move)
         return State(changes, latents, weight_moments, latent_moments), None
 
@@ -175,15 +166,7 @@ def _steps(
 
 
 @functools.partial(jax.jit, static_argnames="finest")
-def _rounded(state: State, base: model.Weights, target: Array, *, finest: int) -> Array:
+def _rounded(state: State, base: Networks, target: Array, *, finest: int) -> Array:
     q = [jnp.round(UNIT * v) for v in state.latents]
-    return model.loss(_changed(base, state.changes), q, _bits(state.changes), target, 0.0, finest)[1]
-
-
-def _changed(base: model.Weights, changes: model.Weights) -> model.Weights:
-    return base | {name: base[name] + c for name, c in changes.items()}
-
-
-def _bits(changes: model.Weights) -> Array:
-    """Estimate the bits of changes, without a constant: 1 for a change of one unit, steepest at zero."""
-    return sum((jnp.sum(jnp.log2(1 + jnp.abs(c) / _CHANGE)) for c in changes.values()), jnp.zeros(()))
+    w = coefficients.changed(base, state.changes, finest)
+    return model.loss(w, q, coefficients.bits(base, state.changes, target[0].size), target, 0.0, finest)[1]

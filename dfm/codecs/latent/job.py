@@ -1,6 +1,5 @@
 """Hold what does not change while an image is encoded."""
 
-import dataclasses
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from dfm import metrics
 from dfm.codecs import latent
 from dfm.codecs.latent import fit, payload, quantize, weights
 from dfm.codecs.latent.exact_context import Symbols
+from dfm.codecs.latent.weight_changes import Changes
 
 if TYPE_CHECKING:
     from dfm.codecs.latent import Config
@@ -30,13 +30,13 @@ class Job(NamedTuple):
         """Give the base networks."""
         return weights.base(self.number)
 
-    def guessing(self) -> "Job":
-        """Give the same without a fit."""
-        return self._replace(config=dataclasses.replace(self.config, steps=0))
+    def guess(self) -> list[Array]:
+        """Guess the latents, in units of a symbol."""
+        return fit.guess(self.base, self.pixels)
 
     def sketch(self) -> "Sketch":
         """Estimate what a guess with the base networks comes to."""
-        size, mse = self.measured(self.rounded(fit.guess(self.base, self.pixels)))
+        size, mse = self.measured(self.rounded(self.guess()))
         loss = mse + 8 * self.base.lambda_ * size / (self.image.size / 3)
         return Sketch(self, size, mse, loss)
 
@@ -46,10 +46,10 @@ class Job(NamedTuple):
 
     def measured(self, symbols: Symbols) -> tuple[float, float]:
         """Estimate the bytes of a stream without changes, and the MSE of pixels in [0, 1]."""
-        bits, mse = quantize.measure(self.base, {}, symbols, self.pixels)
+        bits, mse = quantize.measure(self.base, None, symbols, self.pixels)
         return bits / 8, mse
 
-    def packed(self, symbols: Symbols, changes: payload.Changes) -> bytes:
+    def packed(self, symbols: Symbols, changes: Changes | None) -> bytes:
         """Give the stream of symbols and changes of the weights."""
         return payload.pack(self.number, changes, symbols, self.image.shape[:2])
 

@@ -1,22 +1,18 @@
-"""Round changes of weights as coarsely as pays, judged by MSE + lambda * bits per pixel."""
+"""Round latents, and changes of weights as coarsely as pays by MSE + lambda * bits per pixel."""
 
 import functools
-from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from dfm.codecs.latent import fit, grids, model, payload, weights
+from dfm.codecs.latent import coefficients, fit, grids, model, weight_changes, weights
 from dfm.codecs.latent.exact_context import LARGEST, Symbols
+from dfm.codecs.latent.weight_changes import Changes
+from dfm.container import FormatError
 
-_OF_RATE = "context.", "features."  # weights that no pixel depends on
-_OF_PIXELS = "upsampling", "sharpening", "synthesis."
-_FIRST_STEP = 3
-_LIKELY = 7
-
-Cost = Callable[[payload.Changes], float]
+_WIDER = range(-24, 25, 4)  # eighths of an octave around what is expected of coefficients
 
 
 def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
@@ -30,29 +26,29 @@ def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
 
 def changes(
     fitted: fit.Fitted, base: weights.Base, target: Float[Array, "3 h w"], found: Symbols
-) -> payload.Changes:
-    """Round the changes of those weights that pay."""
-    price = fitted.lambda_ / (target.shape[1] * target.shape[2])
-    q, real = floats(found), fitted.state.changes
+) -> Changes | None:
+    """Round the changes of the weights by the step that pays most, or leave them out."""
+    price = fitted.lambda_ / target[0].size
 
-    def of_rate(trial: payload.Changes) -> float:
-        bits = float(_bits(fit.floats(payload.apply(base, trial)), q, base.finest))
-        return (bits + 8 * payload.bytes_of_changes(base, trial)) * price
+    @functools.cache
+    def tried(code: int) -> tuple[float, Changes | None]:
+        trial = _rounded(fitted.state, base, code) if 0 <= code < weight_changes.STEPS else None
+        try:
+            bits, mse = measure(base, trial, found, target)
+        except FormatError:
+            return np.inf, None
+        return mse + (bits + weight_changes.bits(base, trial)) * price, trial
 
-    def of_pixels(trial: payload.Changes) -> float:
-        mse = float(_mse(fit.floats(payload.apply(base, trial)), q, target, base.finest))
-        return mse + 8 * payload.bytes_of_changes(base, trial) * price
-
-    out: payload.Changes = {}
-    for prefixes, cost in ((_OF_RATE, of_rate), (_OF_PIXELS, of_pixels)):
-        names = [name for name in real if name.startswith(prefixes)]
-        out |= _pruned(_stepped(real, names, base, cost), real, base, cost)
-    return out
+    best = _code(target)
+    for direction in (1, -1):
+        while tried(best + direction)[0] < tried(best)[0]:
+            best += direction
+    return min(tried(best), tried(-1), key=lambda trial: trial[0])[1]
 
 
-def likely_bytes(state: fit.State, base: weights.Base) -> int:
-    """Guess the bytes that the changes of the weights will take, from one step for all."""
-    return payload.bytes_of_changes(base, _round(state.changes, list(state.changes), base, _LIKELY))
+def likely_bytes(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"]) -> float:
+    """Guess the bytes that the changes of the weights will take."""
+    return weight_changes.bits(base, _rounded(state, base, _code(target))) / 8
 
 
 def floats(symbols: Symbols) -> list[Float[Array, "_h _w"]]:
@@ -61,54 +57,27 @@ def floats(symbols: Symbols) -> list[Float[Array, "_h _w"]]:
 
 
 def measure(
-    base: weights.Base, found: payload.Changes, what: Symbols, target: Float[Array, "3 h w"]
+    base: weights.Base, found: Changes | None, what: Symbols, target: Float[Array, "3 h w"]
 ) -> tuple[float, float]:
     """Estimate the bits of the grids, and the MSE of pixels in [0, 1]."""
-    w, q = fit.floats(payload.apply(base, found)), floats(what)
+    w, q = coefficients.floats(weight_changes.apply(base, found)), floats(what)
     return float(_bits(w, q, base.finest)), float(_mse(w, q, target, base.finest))
 
 
-def _stepped(real: model.Weights, names: list[str], base: weights.Base, cost: Cost) -> payload.Changes:
-    """Find the step, one for all names, of the least cost."""
-    costs: dict[int, float] = {}
-
-    def at(step: int) -> float:
-        if step not in costs:
-            costs[step] = cost(_round(real, names, base, step))
-        return costs[step]
-
-    best = _FIRST_STEP
-    for direction in (1, -1):
-        while 0 <= best + direction < payload.STEPS and at(best + direction) < at(best):
-            best += direction
-    return _round(real, names, base, best)
+def _code(target: Float[Array, "3 h w"]) -> int:
+    """Give the code of the step that pays in theory."""
+    steps = [weight_changes.step_of(code) for code in range(weight_changes.STEPS)]
+    return int(np.argmin(np.abs(np.log(np.array(steps) / coefficients.step(target[0].size)))))
 
 
-def _pruned(chosen: payload.Changes, real: model.Weights, base: weights.Base, cost: Cost) -> payload.Changes:
-    """Drop the changes of each weight, or round them coarser or finer, where that pays."""
-    least = cost(chosen)
-    for name, change in list(chosen.items()):
-        for code in (None, change.step + 1, change.step + 2, change.step - 1):
-            if code is not None and not 0 <= code < payload.STEPS:
-                continue
-            rest = {n: c for n, c in chosen.items() if n != name}
-            trial = rest if code is None else rest | _round(real, [name], base, code)
-            if (now := cost(trial)) <= least:
-                chosen, least = trial, now
-                if code is None:
-                    break
-    return chosen
-
-
-def _round(real: model.Weights, names: list[str], base: weights.Base, step: int) -> payload.Changes:
-    out = {}
-    for name in names:
-        limit = (weights.LARGEST - np.abs(base.weights[name])) >> step
-        integers = np.rint(np.asarray(real[name], np.float64) * 2.0 ** (weights.BITS - step))
-        if integers.any():
-            kept = np.clip(integers, -limit, limit).astype(np.int64)
-            out[name] = payload.Change(step=step, integers=kept)
-    return out
+def _rounded(state: fit.State, base: weights.Base, code: int) -> Changes:
+    integers, most = {}, weight_changes.LARGEST
+    for group, c in state.changes.items():
+        q = np.rint(np.asarray(c, np.float64) / weight_changes.step_of(code))
+        integers[group] = np.clip(q, -most, most).astype(np.int64)
+    expected = round(-8 * np.log2(weight_changes.step_of(code)))
+    trials = (Changes(step=code, wider=expected + more, integers=integers) for more in _WIDER)
+    return min(trials, key=functools.partial(weight_changes.bits, base))
 
 
 @functools.partial(jax.jit, static_argnums=2)

@@ -37,39 +37,43 @@ def encode(
     pixels = jnp.asarray(image.transpose(2, 0, 1) / 255.0, jnp.float32)
     jobs = [Job(image, pixels, number, config, seed, notify) for number in range(weights.BASES)]
     chosen, lambda_ = _first(jobs, target)
-    guesses = [chosen] if config.steps or target.lambda_ is not None else jobs
-    tried = [job.guessing() for job in guesses] + [chosen] * (config.steps > 0)
+    if config.steps and (data := _fit(chosen, target, lambda_)):
+        return data
+    if target.lambda_ is not None:
+        return chosen.packed(chosen.rounded(chosen.guess()), None)
+    return _guess(jobs, target)
+
+
+def _guess(jobs: list[Job], target: rate.Target) -> bytes:
+    """Give the best stream that meets the target with guessed latents."""
     found: list[bytes] = []
     failures: list[ValueError] = []
-    for job in tried:
+    for job in jobs:
         try:
-            found.append(_meeting(job, target, lambda_))
+            found.append(deadzone.meeting(job, target))
         except ValueError as error:
             failures.append(error)
     if not found:
         raise failures[-1]
-    return min(found, key=functools.partial(_cost, jobs[0], target))
+    return min(found, key=len if target.min_psnr is not None else lambda data: -jobs[0].psnr(data))
 
 
-def _meeting(job: Job, target: rate.Target, lambda_: float) -> bytes:
-    """Fit, or guess if that is all that the job shall do, and give a stream that meets the target."""
+def _fit(job: Job, target: rate.Target, lambda_: float) -> bytes:
+    """Fit, and give the last stream that meets the target, or nothing if none does."""
     fitted = _fitted(job, target, lambda_)
-    if job.config.steps == 0 and target.lambda_ is None:
-        return deadzone.meeting(job, fitted.latents, target)
     aim, kept = target, b""
     for attempt in range(_TRIES + 1):
         if attempt:
             fitted = _again(job, fitted, aim)
         symbols = job.rounded(fitted.latents)
-        changes = quantize.changes(fitted, job.base, job.pixels, symbols) if job.config.steps else {}
-        data = job.packed(symbols, changes)
+        data = job.packed(symbols, quantize.changes(fitted, job.base, job.pixels, symbols))
         if target.lambda_ is not None:
             return data
         met, near, aim = _judged(job, target, aim, data)
         kept = data if met else kept
         if met and near:
             break
-    return kept or deadzone.meeting(job, fitted.latents, target)
+    return kept
 
 
 def _judged(job: Job, target: rate.Target, aim: rate.Target, data: bytes) -> tuple[bool, bool, rate.Target]:
@@ -81,14 +85,6 @@ def _judged(job: Job, target: rate.Target, aim: rate.Target, data: bytes) -> tup
     assert target.min_psnr is not None
     excess = job.psnr(data) - target.min_psnr
     return excess >= 0, excess <= _CLOSE, rate.Target(min_psnr=aim.min_psnr + _CLOSE / 2 - excess)
-
-
-def _cost(job: Job, target: rate.Target, data: bytes) -> float:
-    """Tell what a stream that meets the target costs: a fit of few steps may be worse than its guess."""
-    if target.min_psnr is not None:
-        return len(data)
-    price = 0.0 if target.lambda_ is None else 8 * target.lambda_ / (job.image.size / 3)
-    return 10 ** (-job.psnr(data) / 10) + price * len(data)
 
 
 def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:
@@ -121,8 +117,6 @@ def _best(jobs: list[Job]) -> list[Sketch]:
 def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:
     """Fit, and again more slowly where a fit diverges."""
     config = job.config
-    if config.steps == 0:
-        return fit.Fitted(fit.start(job.base, job.pixels), lambda_)
     steer = functools.partial(_steered, job, target)
     for attempt in range(_TRIES):
         state, seed = fit.start(job.base, job.pixels), (job.seed + attempt) % 2**32
@@ -154,7 +148,7 @@ def _again(job: Job, fitted: fit.Fitted, aim: rate.Target) -> fit.Fitted:
 def _steered(job: Job, aim: rate.Target, state: fit.State, report: fit.Report, lambda_: float) -> float:
     """Give the next lambda."""
     if aim.max_bytes is not None:
-        ratio = (report.bits / 8 + quantize.likely_bytes(state, job.base)) / aim.max_bytes
+        ratio = (report.bits / 8 + quantize.likely_bytes(state, job.base, job.pixels)) / aim.max_bytes
     elif aim.min_psnr is not None:
         ratio = (10 ** (-aim.min_psnr / 10) / report.mse) ** 2
     else:

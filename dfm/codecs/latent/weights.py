@@ -4,6 +4,7 @@ import functools
 import importlib.resources
 import os
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float16, Int64
@@ -21,6 +22,27 @@ PHASES = 5  # of each Fourier layer of the synthesis
 FOURIER_UNIT = 41, 10  # 41 * 2^-10, near 1 / (2 pi 2^2), of a coefficient of a Fourier layer
 
 Integers = dict[str, Int64[np.ndarray, "..."]]
+Matrix = TypeVar("Matrix", bound=Any)  # of NumPy or JAX
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directions:
+    """Hold along which directions a group of weights, joined to a matrix, changes from file to file.
+
+    A change is left @ q @ right.T of integers q, which all matter alike. They are made from the curvature of
+    the loss (K-FAC: Martens and Grosse, 2015) and from what changed in fits to many crops.
+
+    Attributes:
+        left: directions of the rows.
+        right: directions of the columns.
+        shift: the products are in units of 2^-shift.
+        spread: 64 + 8 log2 of the mean magnitude of q times the step.
+    """
+
+    left: Int64[np.ndarray, "m m"]
+    right: Int64[np.ndarray, "n n"]
+    shift: int
+    spread: Int64[np.ndarray, "m n"]
 
 
 @dataclass(frozen=True)
@@ -31,12 +53,14 @@ class Base:
         finest: octave of the finest grid.
         lambda_: for which the networks were trained.
         weights: in units of 2^-12.
+        directions: of each group.
         analysis: of the network that guesses latents, for encoders.
     """
 
     finest: int
     lambda_: float
     weights: Integers
+    directions: dict[str, Directions]
     analysis: dict[str, Float16[np.ndarray, "..."]]
 
 
@@ -64,6 +88,37 @@ def shapes(finest: int) -> dict[str, tuple[int, ...]]:
     return out
 
 
+def groups(finest: int) -> dict[str, tuple[str, ...]]:
+    """Name the weights that are joined, side by side, to the matrix of each group, in the file's order."""
+    out: dict[str, tuple[str, ...]] = {}
+    for name in shapes(finest):
+        group = "context.3" if name == "context.skip" else name.removesuffix(".bias")
+        out[group] = *out.get(group, ()), name
+    return out
+
+
+def shapes_of_groups(finest: int) -> dict[str, tuple[int, int]]:
+    """Give the shape of the matrix of each group."""
+    of = shapes(finest)
+    return {
+        group: (of[names[0]][0], sum(_columns(of[name]) for name in names))
+        for group, names in groups(finest).items()
+    }
+
+
+def parted(group: str, matrix: Matrix, finest: int) -> dict[str, Matrix]:
+    """Part the matrix of a group into its weights."""
+    out, at, of = {}, 0, shapes(finest)
+    for name in groups(finest)[group]:
+        to = at + _columns(of[name])
+        out[name], at = matrix[:, at:to].reshape(of[name]), to
+    return out
+
+
+def _columns(shape: tuple[int, ...]) -> int:
+    return 1 if len(shape) == 1 else shape[1]
+
+
 @functools.cache
 def base(number: int) -> Base:
     """Read the base networks of a number.
@@ -85,6 +140,15 @@ def read(path: str | os.PathLike[str]) -> Base:
             finest=finest,
             lambda_=float(data["lambda"]),
             weights={name: data[f"base/{name}"].astype(np.int64) for name in shapes(finest)},
+            directions={
+                group: Directions(
+                    left=data[f"left/{group}"].astype(np.int64),
+                    right=data[f"right/{group}"].astype(np.int64),
+                    shift=int(data[f"shift/{group}"]),
+                    spread=data[f"spread/{group}"].astype(np.int64),
+                )
+                for group in groups(finest)
+            },
             analysis={
                 name.removeprefix("analysis/"): data[name] for name in data if name.startswith("analysis/")
             },
