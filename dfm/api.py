@@ -17,7 +17,7 @@ Progress = Callable[[float, str], None]
 
 def encode(
     image: UInt8[np.ndarray, "h w *c"],
-    codec: str = "coordinate",
+    codec: str = "latent",
     preset: str = "balanced",
     *,
     lambda_: float | None = None,

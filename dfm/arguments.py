@@ -69,7 +69,7 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
         metavar="OUT.dfm",
         help=f"{_OUTPUT % '.dfm'}; of a folder, the folder for the files",
     )
-    parser.add_argument("--codec", default="coordinate", help="how to code the image (default: %(default)s)")
+    parser.add_argument("--codec", default="latent", help="how to code the image (default: %(default)s)")
     parser.add_argument(
         "--preset",
         default="balanced",

@@ -2,8 +2,8 @@
 
     python -m experiments.make_golden tests/golden
 
-Existing files stay as they are: what a released version wrote never changes. The networks are random, so that
-small files reach every part of the format; `large` of a case scales the coefficients.
+Existing files stay as they are: what a released version wrote never changes. The coefficients, or the
+latents and the changes of base networks, are random, so that small files reach every part of the format.
 """
 
 import sys
@@ -17,13 +17,15 @@ import dfm
 from dfm import container, fourier
 from dfm.codecs.coordinate import payload
 from dfm.codecs.coordinate.shape import Shape
+from dfm.codecs.latent import grids, weight_changes, weights
+from dfm.codecs.latent import payload as latent_payload
 
 MODES = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
-    """Describe a random network and the size of its image.
+class Coordinate:
+    """Describe a random network of the coordinate codec and the size of its image.
 
     Attributes:
         size: width and height in pixels.
@@ -63,23 +65,87 @@ class Case:
         return container.pack(header, data)
 
 
-CASES = (
-    Case(size=(1, 1), channels=3, depth=1, width=2),
-    Case(size=(1, 29), channels=1, depth=2, width=3),
-    Case(size=(31, 1), channels=4, depth=3, width=2),
-    Case(size=(24, 16), channels=1, depth=2, width=4),
-    Case(size=(16, 24), channels=2, depth=4, width=3),
-    Case(size=(48, 32), channels=3, depth=3, width=4),
-    Case(size=(33, 17), channels=4, depth=2, width=5),
-    Case(size=(24, 16), channels=3, depth=16, width=2),
-    Case(size=(16, 12), channels=3, depth=1, width=10, coarse=5.0, large=3.0),
-    Case(size=(20, 15), channels=2, depth=5, width=2, coarse=1e-4),
-    Case(size=(20, 15), channels=3, depth=2, width=3, large=1e4),
-    Case(size=(12, 20), channels=4, depth=1, width=4, coarse=0.1, large=30.0),
-    Case(size=(24, 16), channels=1, depth=2, width=2, coarse=None),
-    Case(size=(24, 16), channels=2, depth=1, width=3, coarse=None),
-    Case(size=(24, 16), channels=3, depth=3, width=3, coarse=None),
-    Case(size=(16, 24), channels=4, depth=2, width=2, coarse=None, large=20.0),
+@dataclass(frozen=True, kw_only=True)
+class Latent:
+    """Describe random latents, random changes of base networks, and the size of their image.
+
+    Attributes:
+        size: width and height in pixels.
+        base: number of the base networks, changed or not; those of alpha, if any, are not.
+        large: scale of the latents.
+        opaque: whether alpha is 255 everywhere.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    base: int
+    changed: bool = True
+    large: float = 1.0
+    opaque: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name the case after its settings."""
+        w, h = self.size
+        words = [f"base{self.base}", *["changed"] * self.changed, *["opaque"] * self.opaque]
+        return f"v{container.VERSION}_late_{MODES[self.channels]}_{w}x{h}_{'_'.join(words)}"
+
+    def file(self, seed: int) -> bytes:
+        """Give the bytes of the file."""
+        random = np.random.default_rng(seed)
+        data = self._stream(random, changed=self.changed)
+        if self.channels in (2, 4):
+            alpha = b"" if self.opaque else self._stream(random, changed=False)
+            data = container.varint(len(data)) + data + alpha
+        width, height = self.size
+        header = container.Header(codec="late", width=width, height=height, channels=self.channels)
+        return container.pack(header, data)
+
+    def _stream(self, random: np.random.Generator, *, changed: bool) -> bytes:
+        base, size = weights.base(self.base), self.size[::-1]
+        symbols = {
+            grid: np.rint(random.laplace(0, self.large, grid.size(*size))).astype(np.int64)
+            for grid in grids.order(base.finest)
+        }
+        return latent_payload.pack(self.base, _changes(random, base) if changed else None, symbols, size)
+
+
+def _changes(random: np.random.Generator, base: weights.Base) -> weight_changes.Changes:
+    """Draw changes as large as the directions expect them."""
+    step = int(random.integers(14, 20))
+    unit = weight_changes.step_of(step)
+    integers = {}
+    for group, along in base.directions.items():
+        spread = 2.0 ** ((along.spread - weight_changes.LEVEL_OF_ONE) / 8)
+        integers[group] = np.rint(random.laplace(0, spread / unit)).astype(np.int64)
+    return weight_changes.Changes(step=step, wider=round(-8 * np.log2(unit)), integers=integers)
+
+
+CASES: tuple[Coordinate | Latent, ...] = (
+    Coordinate(size=(1, 1), channels=3, depth=1, width=2),
+    Coordinate(size=(1, 29), channels=1, depth=2, width=3),
+    Coordinate(size=(31, 1), channels=4, depth=3, width=2),
+    Coordinate(size=(24, 16), channels=1, depth=2, width=4),
+    Coordinate(size=(16, 24), channels=2, depth=4, width=3),
+    Coordinate(size=(48, 32), channels=3, depth=3, width=4),
+    Coordinate(size=(33, 17), channels=4, depth=2, width=5),
+    Coordinate(size=(24, 16), channels=3, depth=16, width=2),
+    Coordinate(size=(16, 12), channels=3, depth=1, width=10, coarse=5.0, large=3.0),
+    Coordinate(size=(20, 15), channels=2, depth=5, width=2, coarse=1e-4),
+    Coordinate(size=(20, 15), channels=3, depth=2, width=3, large=1e4),
+    Coordinate(size=(12, 20), channels=4, depth=1, width=4, coarse=0.1, large=30.0),
+    Coordinate(size=(24, 16), channels=1, depth=2, width=2, coarse=None),
+    Coordinate(size=(24, 16), channels=2, depth=1, width=3, coarse=None),
+    Coordinate(size=(24, 16), channels=3, depth=3, width=3, coarse=None),
+    Coordinate(size=(16, 24), channels=4, depth=2, width=2, coarse=None, large=20.0),
+    Latent(size=(1, 1), channels=3, base=0),
+    Latent(size=(29, 1), channels=1, base=1),
+    Latent(size=(24, 17), channels=3, base=2),
+    Latent(size=(17, 24), channels=3, base=3),
+    Latent(size=(20, 12), channels=4, base=4),
+    Latent(size=(12, 20), channels=2, base=0, changed=False),
+    Latent(size=(16, 9), channels=4, base=2, opaque=True),
+    Latent(size=(9, 16), channels=3, base=4, changed=False, large=300.0),
 )
 
 

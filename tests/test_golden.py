@@ -9,8 +9,9 @@ from PIL import Image
 import dfm
 from dfm import container, entropy, exact
 from dfm.codecs.coordinate import payload
+from dfm.codecs.latent import weights
 from experiments import make_golden
-from tests import reference_decoder
+from tests import reference_decoder, reference_latent
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.dfm"))
 
@@ -24,7 +25,9 @@ def golden(request: pytest.FixtureRequest) -> Path:
 
 
 def straight_line(data: bytes, **view: tuple[int, ...]) -> np.ndarray:
-    image = np.array(reference_decoder.decode(data, **view), np.uint8)
+    latent = data[7:11] == b"late"
+    pixels = reference_latent.decode_file(data) if latent else reference_decoder.decode(data, **view)
+    image = np.array(pixels, np.uint8)
     return image[:, :, 0] if image.shape[2] == 1 else image
 
 
@@ -57,11 +60,19 @@ def test_the_decoder_of_the_document_agrees_at_other_sizes_and_regions(view):
 
 
 def test_golden_files_hold_every_kind_of_pixel_and_storage():
-    infos = [dfm.info(path.read_bytes()) for path in GOLDEN]
+    infos = [dfm.info(path.read_bytes()) for path in GOLDEN if "coor" in path.stem]
     kinds = {(facts["channels"], facts["network"]["storage"]) for facts in infos}
     assert kinds == {(channels, storage) for channels in range(1, 5) for storage in ("coded", "float32")}
     assert {1, 16} <= {facts["network"]["depth"] for facts in infos}
     assert {2, 10} <= {facts["network"]["width"] for facts in infos}
+    assert min(facts["width"] * facts["height"] for facts in infos) == 1
+
+
+def test_golden_files_hold_every_kind_of_pixel_and_base_networks_changed_and_not():
+    infos = [dfm.info(path.read_bytes()) for path in GOLDEN if "late" in path.stem]
+    assert {facts["channels"] for facts in infos} == {1, 2, 3, 4}
+    assert {facts["network"]["base"] for facts in infos} == set(range(weights.BASES))
+    assert min(facts["network"]["changed"] for facts in infos) == 0
     assert min(facts["width"] * facts["height"] for facts in infos) == 1
 
 
@@ -79,7 +90,7 @@ def test_the_encoder_still_writes_the_golden_files():
 @given(st.lists(st.tuples(st.lists(int32, max_size=60).map(np.array), codes), max_size=4))
 def test_the_range_decoder_of_the_document_reads_any_integers(parts):
     coder = reference_decoder.RangeDecoder(entropy.encode(parts))
-    assert [reference_decoder.integers(coder, len(q), code) for q, code in parts] == [
+    assert [reference_decoder.integers(coder, len(q) * [code]) for q, code in parts] == [
         list(q) for q, _ in parts
     ]
 
@@ -87,7 +98,7 @@ def test_the_range_decoder_of_the_document_reads_any_integers(parts):
 def test_the_range_decoder_of_the_document_reads_more_integers_than_a_run():
     q = np.random.default_rng(0).integers(-99, 100, 5000)
     coder = reference_decoder.RangeDecoder(entropy.encode([(q, 90)]))
-    assert reference_decoder.integers(coder, 5000, 90) == q.tolist()
+    assert reference_decoder.integers(coder, 5000 * [90]) == q.tolist()
 
 
 @pytest.mark.parametrize("code", range(0, entropy.CODES))
