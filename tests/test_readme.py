@@ -1,4 +1,4 @@
-"""Run what the README says, on a small photo and with the preset `fast` cut to 50 steps of few points."""
+"""Run what the README says, on a small photo and with the preset `fast` cut to 25 steps."""
 
 import importlib.metadata
 import importlib.util
@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from dfm import cli, image
-from dfm.codecs import coordinate
-from dfm.codecs.coordinate import fit
+from dfm.codecs import latent
 from experiments import demo, markdown, rows
 
 ROOT = Path(__file__).parent.parent
@@ -34,15 +33,14 @@ def folder(tmp_path, monkeypatch):
     """Work in a folder with photo.png, 48 x 32 pixels of the bundled photo, and leave Pillow as it was."""
     image.write(tmp_path / "photo.png", image.read(demo.PHOTO)[100:132, 140:188])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(coordinate.PRESETS, "fast", coordinate.Config(work=1.0))
-    monkeypatch.setattr(fit, "_LEAST_STEPS", 50)
-    monkeypatch.setattr(fit, "_BATCH", 1 << 8)
+    monkeypatch.setitem(latent.PRESETS, "fast", latent.Config(steps=25))
     Image.init()
     for table in PILLOW_TABLES:
         monkeypatch.setattr(Image, table, getattr(Image, table).copy())
     return tmp_path
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_the_python_runs(folder):
     namespace = {}
     for block in blocks("python"):
@@ -57,6 +55,7 @@ def test_the_python_runs(folder):
     assert image.read("thumbnail.png").shape == (16, 24, 3)
 
 
+@pytest.mark.usefixtures("quick_compilation")
 def test_the_command_lines_run(folder):
     for line in lines("dfm "):
         assert cli.main(shlex.split(line)[1:]) == 0, line

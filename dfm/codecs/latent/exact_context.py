@@ -60,24 +60,30 @@ class Network:
             np.float64
         )
         self._units = np.array([[1 << laplace.MEAN_BITS], [laplace.OCTAVE]]) / 2.0 ** (weights.BITS + _BITS)
+        self._zeros = np.array([[0.5], [0.5 + laplace.ZERO]])
+        self._least = np.array([[-float(_MOST_MEAN)], [0.0]])
+        self._most = np.array([[float(_MOST_MEAN)], [laplace.CODES - 1.0]])
 
     def __call__(self, x: Float64[np.ndarray, "27 n"]) -> Int64[np.ndarray, "2 n"]:
         """Give means in units of 1/32, and scale codes, of columns of inputs that end with 1."""
         n = weights.INPUTS
         z = self.first @ x
         hidden = np.ones((n + 1, x.shape[1]))
-        np.clip(np.floor(z[:n]), 0, _MOST, out=hidden[:n])
-        y = self.second @ hidden
-        np.clip(np.floor(y, out=y), 0, _MOST, out=hidden[:n])
+        _activated(z[:n], out=hidden[:n])
+        _activated(self.second @ hidden, out=hidden[:n])
         out = self.third @ hidden
         out += z[n:]
         out *= self._units
-        out += 0.5
-        found = np.floor(out, out=out).astype(np.int64)
-        found[0].clip(-_MOST_MEAN, _MOST_MEAN, out=found[0])
-        found[1] += laplace.ZERO
-        found[1].clip(0, laplace.CODES - 1, out=found[1])
-        return found
+        out += self._zeros
+        np.floor(out, out=out)
+        np.minimum(np.maximum(out, self._least, out=out), self._most, out=out)
+        return out.astype(np.int64)
+
+
+def _activated(x: Float64[np.ndarray, "m n"], out: Float64[np.ndarray, "m n"]) -> None:
+    """Round down, and limit to 0.._MOST; NumPy's clip takes several times as long for few columns."""
+    np.floor(x, out=out)
+    np.minimum(np.maximum(out, 0, out=out), _MOST, out=out)
 
 
 def features(

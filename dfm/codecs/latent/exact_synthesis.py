@@ -115,7 +115,7 @@ def _block(w: weights.Integers, name: str) -> Callable[[Planes], Planes]:
         out = np.empty((weights.COLORS, h * v))
         for at in range(0, h * v, waves.block):
             u = np.floor(matrix @ flat[:, at : at + waves.block] + bias)
-            phases = np.mod(u[weights.COLORS :], 1 << exact.PHASE_BITS).astype(np.int64)
+            phases = u[weights.COLORS :].astype(np.int64) & (1 << exact.PHASE_BITS) - 1
             out[:, at : at + waves.block] = u[: weights.COLORS] + waves(phases)
         return np.clip(out, -_MOST, _MOST).reshape(-1, h, v)
 
