@@ -19,6 +19,7 @@ _USED = 0.97  # part of the bytes that is used at least
 _CLOSE = 0.1  # dB above the PSNR at most
 _LESS = np.log(0.75), np.log(0.4)  # bytes and MSE after a fit over those of the guess, about
 _TRIES = 3
+_LONG = 1000  # steps in which octave 0 pays on smooth photos too
 
 
 def encode(
@@ -109,8 +110,13 @@ def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:
 
 
 def _best(jobs: list[Job]) -> list[Sketch]:
-    """Guess with all base networks, and keep the best of each lambda."""
-    sketches = sorted((job.sketch() for job in jobs), key=lambda sketch: -sketch.loss)
+    """Guess with all base networks, and keep the best of each lambda: in long fits, that with octave 0."""
+
+    def quality(sketch: Sketch) -> tuple[int, float]:
+        job = sketch.job
+        return -job.base.finest * (job.config.steps >= _LONG), -sketch.loss
+
+    sketches = sorted((job.sketch() for job in jobs), key=quality)
     return list({sketch.job.base.lambda_: sketch for sketch in sketches}.values())
 
 
