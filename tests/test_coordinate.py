@@ -52,7 +52,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @functools.cache
 def fitted(**target: float) -> bytes:
-    return dfm.encode(smooth(), preset="tiny", **target)
+    return dfm.encode(smooth(), codec="coordinate", preset="tiny", **target)
 
 
 @settings(max_examples=20)
@@ -193,7 +193,7 @@ def test_bytes_are_filled_and_never_exceeded(tiny):
 
 
 def test_the_same_seed_gives_the_same_bytes(tiny):
-    assert dfm.encode(smooth(), preset="tiny", max_bytes=100) == fitted(max_bytes=100)
+    assert dfm.encode(smooth(), codec="coordinate", preset="tiny", max_bytes=100) == fitted(max_bytes=100)
 
 
 def test_the_psnr_is_met_and_hardly_exceeded(tiny):
@@ -204,7 +204,7 @@ def test_the_psnr_is_met_and_hardly_exceeded(tiny):
 def test_gray_and_alpha_are_encoded(tiny, channels):
     image = smooth(channels)
     image = image[:, :, 0] if channels == 1 else image
-    data = dfm.encode(image, preset="tiny", max_bytes=100)
+    data = dfm.encode(image, codec="coordinate", preset="tiny", max_bytes=100)
     assert len(data) <= 100
     assert dfm.decode(data).shape == image.shape
     assert metrics.psnr(image, dfm.decode(data)) > 10
@@ -213,20 +213,20 @@ def test_gray_and_alpha_are_encoded(tiny, channels):
 @pytest.mark.parametrize("level", [0, 77, 255])
 def test_constant_images_are_encoded_in_few_bytes(tiny, level):
     image = np.full((16, 24), level, np.uint8)
-    data = dfm.encode(image, preset="tiny", min_psnr=35.0)
+    data = dfm.encode(image, codec="coordinate", preset="tiny", min_psnr=35.0)
     assert metrics.psnr(image, dfm.decode(data)) >= 35
     assert len(data) < 150
 
 
 def test_too_few_bytes_are_refused_with_the_least(tiny):
     with pytest.raises(ValueError, match=r"^\d+ bytes are left for (a|the) network.* needs \d+; allow .*$"):
-        dfm.encode(smooth(), preset="tiny", max_bytes=20)
+        dfm.encode(smooth(), codec="coordinate", preset="tiny", max_bytes=20)
 
 
 def test_a_psnr_out_of_reach_is_refused_with_what_can_be_reached(tiny):
     noise = np.random.default_rng(0).integers(0, 256, (6, 5), dtype=np.uint8)
     with pytest.raises(ValueError, match=r"^90.0 dB are out of reach of this preset; ask for at most .* dB$"):
-        dfm.encode(noise, preset="tiny", min_psnr=90.0)
+        dfm.encode(noise, codec="coordinate", preset="tiny", min_psnr=90.0)
 
 
 def test_info_tells_the_network_without_decoding():
@@ -247,7 +247,10 @@ def test_a_fit_that_collapses_to_the_mean_color_is_given_up_only_while_others_ar
 
 def test_noise_is_encoded_all_the_same(tiny):
     noise = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
-    assert metrics.psnr(noise, dfm.decode(dfm.encode(noise, preset="tiny", max_bytes=60))) > 8
+    assert (
+        metrics.psnr(noise, dfm.decode(dfm.encode(noise, codec="coordinate", preset="tiny", max_bytes=60)))
+        > 8
+    )
 
 
 def test_a_fit_starts_at_the_mean_color():
