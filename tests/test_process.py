@@ -16,7 +16,8 @@ from dfm import image
 from tests.conftest import FAKE_CODECS
 from tests.test_cli import encode, listing
 
-PROGRAM = (
+PROGRAM = (  # a shell starts what it puts into the background with SIGINT ignored
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "import sys; from dfm import cli, codecs\n"
     f"codecs.__path__.append({str(FAKE_CODECS)!r})\n"
     "sys.exit(cli.main(sys.argv[1:]))\n"
