@@ -114,11 +114,11 @@ def _changes(random: np.random.Generator, base: weights.Base) -> weight_changes.
     """Draw changes as large as the directions expect them."""
     step = int(random.integers(14, 20))
     unit = weight_changes.step_of(step)
-    integers = {}
-    for group, along in base.directions.items():
-        spread = 2.0 ** ((along.spread - weight_changes.LEVEL_OF_ONE) / 8)
-        integers[group] = np.rint(random.laplace(0, spread / unit)).astype(np.int64)
-    return weight_changes.Changes(step=step, wider=round(-8 * np.log2(unit)), integers=integers)
+    integers = {
+        group: np.rint(random.laplace(0, weight_changes.spread(along) / unit)).astype(np.int64)
+        for group, along in base.directions.items()
+    }
+    return weight_changes.Changes(step=step, wider=weight_changes.wider_of(unit), integers=integers)
 
 
 CASES: tuple[Coordinate | Latent, ...] = (

@@ -51,6 +51,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photo: np.ndarray, s
 
 
 @pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """Give a folder of ten pictures of noise, 40 x 33 pixels."""
+    random = np.random.default_rng(0)
+    for i in range(10):
+        image.write(tmp_path / f"{i}.png", random.integers(0, 256, (33, 40, 3), dtype=np.uint8))
+    return tmp_path
+
+
+@pytest.fixture
 def quick_compilation():
     """Let XLA compile without most optimizations, which takes longer than tests on tiny images gain."""
     jax.config.update("jax_disable_most_optimizations", True)

@@ -3,26 +3,22 @@ import json
 import numpy as np
 import pytest
 
-from dfm import image
 from dfm.codecs.latent import weights
 from experiments import pools, train_base
 
 
 @pytest.mark.usefixtures("quick_compilation")
-def test_training_lowers_the_loss_and_leaves_weights_that_the_decoder_reads(tmp_path, capsys):
-    random = np.random.default_rng(0)
-    for i in range(10):
-        image.write(tmp_path / f"{i}.png", random.integers(0, 256, (33, 40, 3), dtype=np.uint8))
-    (tmp_path / "c.toml").write_text(
-        f'photos = "{tmp_path}"\noutput = "{tmp_path}/out.npz"\nlambda_ = 0.1\n'
+def test_training_lowers_the_loss_and_leaves_weights_that_the_decoder_reads(noise, capsys):
+    (noise / "c.toml").write_text(
+        f'photos = "{noise}"\noutput = "{noise}/out.npz"\nlambda_ = 0.1\n'
         "rounds = 20\nsave_every = 10\npool = 3\ncrop = 32\nlife = 6\nfirst_life = 8\n"
     )
-    train_base.main([str(tmp_path / "c.toml")])
+    train_base.main([str(noise / "c.toml")])
     first, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert (first["round"], last["round"]) == (10, 20)
     assert last["held_out"][0] < first["held_out"][0]
     assert last["fitted"][0] < first["fitted"][0]
-    assert weights.read(tmp_path / "out.npz").lambda_ == 0.1
+    assert weights.read(noise / "out.npz").lambda_ == 0.1
 
 
 def test_lives_end_in_turn_and_begin_anew():

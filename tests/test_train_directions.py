@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from dfm import image
 from dfm.codecs.latent import weight_changes, weights
 from experiments import networks, train_directions
 from experiments.train_directions import Seen
@@ -47,16 +46,14 @@ def test_coefficients_do_not_correlate_and_are_as_large_as_said(fits):
 
 
 @pytest.mark.usefixtures("quick_compilation")
-def test_directions_of_fits_to_photos_are_written_beside_the_weights(tmp_path, capsys):
-    random, path = np.random.default_rng(0), tmp_path / "base.npz"
-    for i in range(10):
-        image.write(tmp_path / f"{i}.png", random.integers(0, 256, (33, 40, 3), dtype=np.uint8))
+def test_directions_of_fits_to_photos_are_written_beside_the_weights(noise, capsys):
+    path = noise / "base.npz"
     networks.save(path, networks.rounded(networks.first(0, 1e-3, 1, ""), 1e-3, 1))
     before = weights.read(path)
-    (tmp_path / "c.toml").write_text(
-        f'photos = "{tmp_path}"\nbase = "{path}"\nrounds = 1\ncrops = 2\ncrop = 32\nsteps = 13\n'
+    (noise / "c.toml").write_text(
+        f'photos = "{noise}"\nbase = "{path}"\nrounds = 1\ncrops = 2\ncrop = 32\nsteps = 13\n'
     )
-    train_directions.main([str(tmp_path / "c.toml")])
+    train_directions.main([str(noise / "c.toml")])
     assert capsys.readouterr().out.startswith("round 1: loss ")
     after = weights.read(path)
     assert all(np.array_equal(after.weights[name], w) for name, w in before.weights.items())

@@ -36,8 +36,8 @@ def networks(base: weights.Base) -> Networks:
     directions = {}
     for group, along in base.directions.items():
         left = along.left * 2.0 ** (weight_changes.STEP_BITS - weights.BITS - along.shift)
-        spread = 2.0 ** ((along.spread - weight_changes.LEVEL_OF_ONE) / 8)
-        directions[group] = Along(*(jnp.asarray(v, jnp.float32) for v in (left, along.right, spread)))
+        parts = left, along.right, weight_changes.spread(along)
+        directions[group] = Along(*(jnp.asarray(v, jnp.float32) for v in parts))
     return Networks(floats(base.weights), directions)
 
 

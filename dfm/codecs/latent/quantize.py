@@ -71,11 +71,11 @@ def _code(target: Float[Array, "3 h w"]) -> int:
 
 
 def _rounded(state: fit.State, base: weights.Base, code: int) -> Changes:
-    integers, most = {}, weight_changes.LARGEST
+    integers, most, step = {}, weight_changes.LARGEST, weight_changes.step_of(code)
     for group, c in state.changes.items():
-        q = np.rint(np.asarray(c, np.float64) / weight_changes.step_of(code))
+        q = np.rint(np.asarray(c, np.float64) / step)
         integers[group] = np.clip(q, -most, most).astype(np.int64)
-    expected = round(-8 * np.log2(weight_changes.step_of(code)))
+    expected = weight_changes.wider_of(step)
     trials = (Changes(step=code, wider=expected + more, integers=integers) for more in _WIDER)
     return min(trials, key=functools.partial(weight_changes.bits, base))
 

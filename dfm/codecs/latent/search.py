@@ -90,10 +90,13 @@ def _judged(job: Job, target: rate.Target, aim: rate.Target, data: bytes) -> tup
 
 def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:
     """Choose base networks, and the first lambda, by what the analysis networks guess."""
+    if jobs[0].config.steps >= _LONG:
+        fine = {job.base.lambda_ for job in jobs if job.base.finest == 0}
+        jobs = [job for job in jobs if job.base.finest == 0 or job.base.lambda_ not in fine]
     if target.lambda_ is not None:
         off = [abs(np.log(job.base.lambda_ / target.lambda_)) for job in jobs]
         near = [job for job, distance in zip(jobs, off, strict=True) if distance == min(off)]
-        return _best(near)[0].job, target.lambda_
+        return (_best(near)[0].job if len(near) > 1 else near[0]), target.lambda_
     best = _best(jobs)
     if target.max_bytes is not None:
         found = [_LESS[0] + np.log(sketch.size) for sketch in best]
@@ -110,13 +113,8 @@ def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:
 
 
 def _best(jobs: list[Job]) -> list[Sketch]:
-    """Guess with all base networks, and keep the best of each lambda: in long fits, that with octave 0."""
-
-    def quality(sketch: Sketch) -> tuple[int, float]:
-        job = sketch.job
-        return -job.base.finest * (job.config.steps >= _LONG), -sketch.loss
-
-    sketches = sorted((job.sketch() for job in jobs), key=quality)
+    """Guess with all base networks, and keep the best of each lambda."""
+    sketches = sorted((job.sketch() for job in jobs), key=lambda sketch: -sketch.loss)
     return list({sketch.job.base.lambda_: sketch for sketch in sketches}.values())
 
 

@@ -4,7 +4,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from dfm import coder, entropy
 from dfm.codecs.latent import weights
@@ -37,6 +37,16 @@ class Changes:
 def step_of(code: int) -> float:
     """Give the quantization step of a code: 2^-15 to 1.5, two steps an octave."""
     return (2 + code % 2) * 2.0 ** (code // 2 - STEP_BITS)
+
+
+def wider_of(step: float) -> int:
+    """Give what `Changes.wider` is where coefficients are as large as their directions expect."""
+    return int(np.rint(-8 * np.log2(step)))
+
+
+def spread(along: weights.Directions) -> Float64[np.ndarray, "m n"]:
+    """Give the mean magnitude that the directions expect of coefficients."""
+    return np.asarray(2.0 ** ((along.spread - LEVEL_OF_ONE) / 8))
 
 
 def apply(base: weights.Base, changes: Changes | None) -> weights.Integers:
