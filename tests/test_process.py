@@ -16,6 +16,7 @@ from dfm import image
 from tests.conftest import FAKE_CODECS
 from tests.test_cli import encode, listing
 
+WAIT = "[time.sleep(0.1) for _ in range(1000)]"  # a signal just before a sleep is seen only after it
 PROGRAM = (  # a shell starts what it puts into the background with SIGINT ignored
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "import sys; from dfm import cli, codecs\n"
@@ -26,9 +27,7 @@ PROGRAM = (  # a shell starts what it puts into the background with SIGINT ignor
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_end_the_process_and_leave_nothing_behind(folder, number, code):
-    program = (
-        f"import os, time\nos.fsync = lambda _: (print('writing', flush=True), time.sleep(100))\n{PROGRAM}"
-    )
+    program = f"import os, time\nos.fsync = lambda _: (print('writing', flush=True), {WAIT})\n{PROGRAM}"
     command = [sys.executable, "-c", program, "encode", "in.png", "--codec", "stored"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "writing\n"
@@ -38,12 +37,12 @@ def test_signals_end_the_process_and_leave_nothing_behind(folder, number, code):
     assert listing(folder) == ["in.png"]
 
 
-BUSY = """
+BUSY = f"""
 import time, jax
 def encode(*_, **__):
     jax.jit(lambda a: jax.lax.fori_loop(0, 10**6, lambda _, b: b @ b, a))(jax.numpy.ones((300, 300)))
     print("computing", flush=True)
-    time.sleep(100)
+    {WAIT}
 """
 
 
