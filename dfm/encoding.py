@@ -23,7 +23,10 @@ _CACHE = 10**9  # bytes at most of compiled code
 
 
 def keep_compilations() -> None:
-    """Let XLA keep what it compiles for the next command; each kind of processor has its folder."""
+    """Let XLA keep what it compiles for the next command; each kind of processor has its folder.
+
+    JAX needs `filelock` for a folder of limited size, and without it keeps nothing.
+    """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "dfm" / "compiled" / _processor()))
     os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_CACHE))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +94,14 @@ def test_compiled_code_is_kept_where_the_environment_says(monkeypatch, tmp_path)
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "mine")
     encoding.keep_compilations()
     assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "mine"
+
+
+def test_what_one_process_compiles_is_there_for_the_next(tmp_path):
+    program = (
+        "from dfm import encoding; encoding.keep_compilations()\n"
+        "import jax; jax.jit(lambda x: x @ x)(jax.numpy.ones((3, 3)))"
+    )
+    settings = {"XDG_CACHE_HOME": str(tmp_path), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    given = {name: value for name, value in os.environ.items() if not name.startswith("JAX_COMPILATION")}
+    subprocess.run([sys.executable, "-c", program], env=given | settings, check=True)
+    assert any("lambda" in path.name for path in (tmp_path / "dfm" / "compiled").rglob("*"))
