@@ -76,7 +76,7 @@ def measure(what: Variant, pixels: UInt8[np.ndarray, "h w 3"], config: Config) -
     (w, latents), _ = _fitted(state, target, keys, what=what, config=config)
     q = [jnp.round(fit.UNIT * v) for v in latents]
     bits, image = (
-        float(jnp.sum(variants.bits(what, w, q))),
+        float(variants.bits(what, w, q)),
         jnp.clip(variants.image(what, w, q, target.shape[1:]), 0, 1),
     )
     mse = float(jnp.mean((image - target) ** 2))
@@ -95,7 +95,7 @@ def _fitted(state, target, keys, *, what: Variant, config: Config):  # type: ign
     def loss(w: model.Weights, latents: list[Array], key: Array, done: Array) -> Array:
         q = rounding.disturbed(key, [fit.UNIT * v for v in latents], done)
         mse = jnp.mean((variants.image(what, w, q, target.shape[1:]) - target) ** 2)
-        return jnp.asarray(mse + config.lambda_ * jnp.sum(variants.bits(what, w, q)) / target[0].size)
+        return jnp.asarray(mse + config.lambda_ * variants.bits(what, w, q) / target[0].size)
 
     def step(state, now):  # type: ignore[no-untyped-def]
         (w, latents), (a, b) = state

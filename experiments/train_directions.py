@@ -140,16 +140,19 @@ def _curvature(
         keys = jax.random.split(key)
         image, pull = jax.vjp(lambda w: model.image(w, q, finest, size), w)
         (of_pixels,) = pull(jax.random.normal(keys[0], image.shape) * jnp.sqrt(2 / (3 * lambda_)))
-        x = model.contexts(w, q, finest)
-        mean, log_scale = model.parameters(w, x)
-        u = jax.random.uniform(keys[1], mean.shape, minval=_EDGE - 0.5, maxval=0.5 - _EDGE)
-        drawn = jnp.round(mean - jnp.exp2(log_scale) * jnp.sign(u) * jnp.log1p(-2 * jnp.abs(u)))
+        uniform = [
+            jax.random.uniform(key, v.shape, minval=_EDGE - 0.5, maxval=0.5 - _EDGE)
+            for key, v in zip(jax.random.split(keys[1], len(q)), q, strict=True)
+        ]
 
         def bits(w: model.Weights) -> Array:
-            def costs(x: Array, symbols: Array) -> Array:
-                return model.laplace_bits(model.parameters(w, x), symbols)
+            def cost(x: Array, u: Array) -> Array:
+                laplace = model.parameters(w, x)
+                mean, log_scale = jax.lax.stop_gradient(laplace)
+                drawn = jnp.round(mean - jnp.exp2(log_scale) * jnp.sign(u) * jnp.log1p(-2 * jnp.abs(u)))
+                return model.laplace_bits(laplace, drawn)
 
-            return jnp.sum(model.blockwise(costs, model.contexts(w, q, finest), drawn))
+            return model.costs(cost, w, q, uniform, finest)
 
         of_bits = jax.grad(bits)(w)
         both = {name: of_pixels[name] + jnp.sqrt(jnp.log(2)) * of_bits[name] for name in w}

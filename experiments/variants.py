@@ -75,7 +75,7 @@ def multiplications(what: Variant) -> float:
 
 
 def bits(what: Variant, w: model.Weights, q: list[Array]) -> Array:
-    """Give the bits that symbols cost, together or by grid."""
+    """Give the bits that symbols cost."""
     if not what.context:
         return model.bits(w, q, 0)
 
@@ -83,18 +83,19 @@ def bits(what: Variant, w: model.Weights, q: list[Array]) -> Array:
         more = _more(what, w, "context.more", w["context.more"] @ x + w["context.more.bias"][:, None])
         return model.laplace_bits(model.parameters(w, x) + more, symbols)
 
-    return model.blockwise(costs_of, model.contexts(w, q, 0), model.symbols(q))
+    return model.costs(costs_of, w, q, q, 0)
 
 
 def image(what: Variant, w: model.Weights, q: list[Array], size: tuple[int, ...]) -> Float[Array, "3 h w"]:
     """Synthesize pixels."""
     x, colors = model.upsampled(w, q, 0), jnp.zeros(())
     for i in range(len(what.blocks)):
-        u = planes.mixed(w[f"block.{i}"], planes.apart(planes.patches(x, "edge")), w[f"block.{i}.bias"])
-        flat = u[weights.COLORS :].reshape(what.blocks[i], -1)
-        x = colors = (
-            colors + u[: weights.COLORS] + _more(what, w, f"block.{i}", flat).reshape(-1, *u.shape[1:])
-        )
+
+        def mapped(seen: Array, name: str = f"block.{i}") -> Array:
+            u = w[name] @ seen + w[f"{name}.bias"][:, None]
+            return u[: weights.COLORS] + _more(what, w, name, u[weights.COLORS :])
+
+        x = colors = colors + planes.over_shifts(mapped, x, planes.AROUND, "edge")
     return planes.shuffled(x)[:, : size[0], : size[1]]
 
 

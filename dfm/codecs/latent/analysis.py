@@ -49,5 +49,6 @@ def latents(w: Weights, image: Float[Array, "3 h w"], finest: int) -> list[Float
 
 def _convolved(w: Weights, name: str, x: planes.Planes, stride: int = 1) -> planes.Planes:
     """Convolve 3x3 neighborhoods; a stride of 2 gives sides that are halved and rounded up."""
-    patches = planes.patches(x, "edge")[:, ::stride, ::stride]
-    return planes.mixed(w[name], planes.apart(patches), w[f"{name}.bias"])
+    matrix, bias = w[name], w[f"{name}.bias"][:, None]
+    found = planes.over_shifts(lambda seen: matrix @ seen + bias, x, planes.AROUND, "edge")
+    return found[:, ::stride, ::stride]

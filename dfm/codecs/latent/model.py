@@ -1,6 +1,5 @@
 """Evaluate the context model, the upsampling and the synthesis of the latent codec in floats."""
 
-import functools
 from collections.abc import Callable, Sequence
 
 import jax
@@ -9,7 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm import fourier, laplace
-from dfm.codecs.latent import grids, planes, weights
+from dfm.codecs.latent import filters, grids, planes, weights
+from dfm.codecs.latent.planes import Planes
 
 _LEAST = 2.0**-16  # probability of a symbol
 _SCALES = -laplace.ZERO / laplace.OCTAVE, 10.0  # log2 of the scale, least and most
@@ -18,6 +18,7 @@ _FOURIER_UNIT = weights.FOURIER_UNIT[0] * 2.0 ** -weights.FOURIER_UNIT[1]
 
 Weights = dict[str, Array]
 Latents = Sequence[Float[Array, "_h _w"]]
+Costs = Callable[[Float[Array, "inputs n"], Float[Array, " n"]], Float[Array, " n"]]
 
 
 def init(key: PRNGKeyArray, finest: int) -> Weights:
@@ -45,37 +46,26 @@ def init(key: PRNGKeyArray, finest: int) -> Weights:
     return w
 
 
-def bits(w: Weights, q: Latents, finest: int) -> Float[Array, " grids"]:
+def bits(w: Weights, q: Latents, finest: int) -> Float[Array, ""]:
     """Give the bits that the symbols `q`, in the order of coding, cost under the context model."""
-
-    def costs_of(x: Array, symbols: Array) -> Array:
-        return laplace_bits(parameters(w, x), symbols)
-
-    costs = blockwise(costs_of, contexts(w, q, finest), symbols(q))
-    ends = np.cumsum([values.size for values in q])[:-1]
-    return jnp.stack([part.sum() for part in jnp.split(costs, ends)])
+    return costs(lambda x, symbols: laplace_bits(parameters(w, x), symbols), w, q, q, finest)
 
 
-def contexts(w: Weights, q: Latents, finest: int) -> Float[Array, "inputs n"]:
-    """Give what the context model sees of each symbol: its neighbors, then features of coarser grids."""
-    inputs, known = [], jnp.zeros((0, 1, 1))
-    coarser = grids.COARSEST
-    for i, (grid, values) in enumerate(zip(grids.order(finest), q, strict=True)):
-        if grid.octave < coarser:
-            coarser, features = grid.octave, _features(w, grid.octave, known, values.shape)
-            known = planes.doubled(known)[:, : values.shape[0], : values.shape[1]]
-        elif i == 0:
-            features = jnp.zeros((weights.FEATURES, *values.shape))
-            known = jnp.zeros((0, *values.shape))
-        x = jnp.concatenate([_neighbors(values), features]) + w["context.grids"][i][:, None, None]
-        inputs.append(x.reshape(weights.INPUTS, -1))
-        known = jnp.concatenate([known, values[None]])
-    return jnp.concatenate(inputs, 1)
+def costs(of: Costs, w: Weights, q: Latents, values: Latents, finest: int) -> Float[Array, ""]:
+    """Add up `of(x, v)` of all symbols: x is what the context model sees of them, and v are `values`."""
+    biases, features = w["context.grids"], _features(w, q, finest)
+    coarse = [
+        (jnp.concatenate([_neighbors(now), known]) + bias[:, None, None]).reshape(weights.INPUTS, -1)
+        for now, known, bias in zip(q[:-1], features, biases, strict=False)
+    ]
+    strung = jnp.concatenate([now.reshape(-1) for now in values[:-1]])
 
+    def of_finest(neighbors: Array, known: Array, v: Array) -> Array:
+        return of(jnp.concatenate([neighbors, known]) + biases[-1][:, None], v[0])[None]
 
-def symbols(q: Latents) -> Float[Array, " n"]:
-    """String the grids together, as `contexts` does."""
-    return jnp.concatenate([values.reshape(-1) for values in q])
+    beside = features[-1], values[-1][None]
+    fine = planes.over_shifts(of_finest, q[-1][None], grids.NEIGHBORS, "constant", *beside)
+    return jnp.sum(_blockwise(of, jnp.concatenate(coarse, 1), strung)) + jnp.sum(fine)
 
 
 def image(w: Weights, q: Latents, finest: int, size: tuple[int, ...]) -> Float[Array, "3 h w"]:
@@ -92,8 +82,8 @@ def upsampled(w: Weights, symbols: Latents, finest: int) -> Float[Array, "channe
     for octave in range(grids.COARSEST - 1, 0, -1):
         level = octave - 1
         fine = q[octave][None]
-        y = _separable(y, w["upsampling"][level], "upsampling")[:, : fine.shape[1], : fine.shape[2]]
-        y = jnp.concatenate([fine + _separable(fine, w["sharpening"][level], "sharpening"), y])
+        y = filters.doubled(y, w["upsampling"][level])[:, : fine.shape[1], : fine.shape[2]]
+        y = jnp.concatenate([fine + filters.sharpened(fine, w["sharpening"][level]), y])
     if 0 in q:
         y = jnp.concatenate([planes.gathered(q[0][None]), y])
     return y
@@ -107,8 +97,8 @@ def loss(
     lambda_: Array | float,
     finest: int,
 ) -> tuple[Array, Array]:
-    """Give MSE + lambda * bits per pixel, then the MSE, the bits of the grids, and those of the weights."""
-    total = jnp.sum(bits(w, q, finest))
+    """Give MSE + lambda * bits per pixel, then the MSE, the bits of the grids and those of the weights."""
+    total = bits(w, q, finest)
     mse = jnp.mean((image(w, q, finest, target.shape[1:]) - target) ** 2)
     rate = (total + weight_bits) / (target.shape[1] * target.shape[2])
     return mse + lambda_ * rate, jnp.stack([mse, total, weight_bits])
@@ -121,7 +111,21 @@ def _neighbors(values: Array) -> Array:
     return planes.windows(padded, corners, values.shape)
 
 
-def _features(w: Weights, octave: int, known: Array, shape: tuple[int, ...]) -> Array:
+def _features(w: Weights, q: Latents, finest: int) -> list[Float[Array, "features _h _w"]]:
+    """Tell the context model of each grid about the coarser ones."""
+    out = [jnp.zeros((weights.FEATURES, *q[0].shape))]
+    known = q[0][None]
+    for before, grid, now in zip(grids.order(finest), grids.order(finest)[1:], q[1:], strict=False):
+        if grid.octave == before.octave:
+            out.append(out[-1])
+        else:
+            out.append(_mapped(w, grid.octave, known, now.shape))
+            known = planes.doubled(known)[:, : now.shape[0], : now.shape[1]]
+        known = jnp.concatenate([known, now[None]])
+    return out
+
+
+def _mapped(w: Weights, octave: int, known: Array, shape: tuple[int, ...]) -> Array:
     """Map the coarser grids, all at the size of the next one, to features of each of its four children."""
     seen = jnp.concatenate([known[:-1], planes.patches(known[-1:], "constant")])
     mapped = planes.mixed(w[f"features.{octave}"], seen, w[f"features.{octave}.bias"])
@@ -150,7 +154,7 @@ def _below(x: Array, b: Array) -> Array:
     return jnp.where(x < 0, tail, 1 - tail)
 
 
-def blockwise(costs: Callable[[Array, Array], Array], x: Array, symbols: Array) -> Array:
+def _blockwise(costs: Costs, x: Float[Array, "inputs n"], symbols: Float[Array, " n"]) -> Array:
     """Evaluate blocks that fit the cache, and again for the derivative rather than keep what they hold."""
     blocks = -(-symbols.size // _BLOCK)
     size = -(-symbols.size // blocks)
@@ -161,36 +165,15 @@ def blockwise(costs: Callable[[Array, Array], Array], x: Array, symbols: Array) 
     return jnp.asarray(jax.lax.map(each, (x, padded)).reshape(-1)[: symbols.size])
 
 
-def _separable(x: Array, taps: Array, kind: str) -> Array:
-    """Filter both axes by a banded matrix made of four taps: on a CPU faster than convolutions."""
-    rows, columns = (jnp.tensordot(taps, jnp.asarray(_bands(n, kind)), 1) for n in x.shape[1:])
-    return jnp.einsum("oh,chw,pw->cop", rows, x, columns)
-
-
-@functools.cache
-def _bands(n: int, kind: str) -> Float[np.ndarray, "4 out n"]:
-    """Give the matrix of each tap: of 8-tap symmetric doubling, or of a 7-tap symmetric filter."""
-    at = np.arange(n)
-    if kind == "upsampling":
-        bands = np.zeros((4, 2 * n, n), np.float32)
-        for i in range(4):
-            np.add.at(bands[i], (2 * at, np.clip(at - 2 + i, 0, n - 1)), 1)
-            np.add.at(bands[i], (2 * at + 1, np.clip(at + 2 - i, 0, n - 1)), 1)
-        return bands
-    bands = np.zeros((4, n, n), np.float32)
-    for offset in range(-3, 4):
-        inside = at[(at + offset >= 0) & (at + offset < n)]
-        bands[3 - abs(offset), inside, inside + offset] = 1
-    return bands
-
-
-def _block(w: Weights, name: str, x: Array) -> Array:
+def _block(w: Weights, name: str, x: Planes) -> Planes:
     """Map 3x3 neighborhoods to colors: linearly, and by a Fourier layer of a few phases."""
-    u = planes.mixed(w[name], planes.apart(planes.patches(x, "edge")), w[f"{name}.bias"])
-    waves = fourier.layer(
-        _FOURIER_UNIT * w[f"{name}.fourier"], u[weights.COLORS :].reshape(weights.PHASES, -1).T
-    )
-    return u[: weights.COLORS] + waves.T.reshape(u[: weights.COLORS].shape)
+    matrix, bias, waves = w[name], w[f"{name}.bias"][:, None], _FOURIER_UNIT * w[f"{name}.fourier"]
+
+    def mapped(seen: Array) -> Array:
+        u = matrix @ seen + bias
+        return u[: weights.COLORS] + fourier.layer(waves, u[weights.COLORS :].T).T
+
+    return planes.over_shifts(mapped, x, planes.AROUND, "edge")
 
 
 def _cubic(d: float, a: float = -0.75) -> float:

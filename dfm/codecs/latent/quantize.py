@@ -82,7 +82,7 @@ def _rounded(state: fit.State, base: weights.Base, code: int) -> Changes:
 
 @functools.partial(jax.jit, static_argnums=2)
 def _bits(w: model.Weights, q: list[Array], finest: int) -> Array:
-    return jnp.sum(model.bits(w, q, finest))
+    return model.bits(w, q, finest)
 
 
 @functools.partial(jax.jit, static_argnums=3)
