@@ -1,6 +1,5 @@
 """Find the photos of the Kodak set, or any other image."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dfm import image
+from experiments import datasets
 
 NAMES = tuple(f"kodim{i:02d}" for i in range(1, 25))
 SIX = (4, 8, 13, 15, 20, 23)
@@ -15,7 +15,7 @@ SIX = (4, 8, 13, 15, 20, 23)
 
 def folder() -> Path:
     """Give the folder of the set: `kodak` in $DFM_DATA, else in ~/.cache/dfm."""
-    return Path(os.environ.get("DFM_DATA") or "~/.cache/dfm").expanduser() / "kodak"
+    return datasets.root() / "kodak"
 
 
 def paths(numbers: Sequence[int]) -> list[Path]:
