@@ -9,6 +9,7 @@ variants differ by (L - L') pixels / lambda in bits at equal PSNR, to first orde
 
 import dataclasses
 import functools
+import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from jaxtyping import Array, UInt8
 
 from dfm import config as configs
 from dfm.codecs.latent import fit, grids, model, rounding
-from experiments import kodak, rows, soap, variants
+from experiments import kodak, markdown, rows, soap, variants
 from experiments.variants import Variant
 
 _WEIGHTS = optax.chain(optax.clip_by_global_norm(0.1), soap.scale_by_soap())
@@ -88,6 +89,24 @@ def measure(what: Variant, pixels: UInt8[np.ndarray, "h w 3"], config: Config) -
         "multiplications": variants.multiplications(what),
         "seconds": round(time.perf_counter() - start, 1),
     }
+
+
+def table(chosen: Sequence[rows.Row]) -> str:
+    """Write losses in percent of the first variant's, for each crop and seed, and their mean."""
+    runs = list(dict.fromkeys((row["image"], row["settings"]["seed"]) for row in chosen))
+    losses = {(row["variant"], row["image"], row["settings"]["seed"]): row["loss"] for row in chosen}
+    first = chosen[0]["variant"]
+    lines = []
+    for name, row in {row["variant"]: row for row in chosen}.items():
+        ratios = [
+            100 * losses[name, *run] / losses[first, *run] if (name, *run) in losses else None for run in runs
+        ]
+        known = [ratio for ratio in ratios if ratio is not None]
+        mean = statistics.geometric_mean(known) if len(known) == len(runs) else None
+        costs = f"{row['weights']:,}", f"{row['multiplications']:,}"
+        lines.append([name, *costs, *(markdown.number(ratio) for ratio in [*ratios, mean])])
+    crops = [f"{image}, {seed}" for image, seed in runs]
+    return markdown.table(["variant", "weights", "multiplications a pixel", *crops, "mean"], lines)
 
 
 @functools.partial(jax.jit, static_argnames=("what", "config"))

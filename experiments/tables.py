@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dfm import metrics
-from experiments import kodak, markdown, rows, thesis_capacity, thesis_jpeg
+from experiments import kodak, latent_ablation, markdown, rows, thesis_capacity, thesis_jpeg
 
 LEVELS = range(20, 27)  # dB
 
@@ -49,9 +49,13 @@ def report(folder: Path) -> Iterable[str]:
     for codec in _values(fitted, "codec"):
         ours = _of(fitted, "codec", codec)
         references = _by_label([row for row in classic if row["codec"] in ("jpeg", "webp", "avif")])
-        yield f"### {codec}: files\n\n{by_lambda(ours)}"
+        yield f"### {codec}: files, and bytes against others at equal PSNR\n\n{by_lambda(ours, references)}"
         yield f"### {codec}: bytes at equal PSNR (BD-rate), in percent\n\n{bd_rates(ours, references)}"
-    for name, module in (("thesis_capacity", thesis_capacity), ("thesis_jpeg", thesis_jpeg)):
+    for name, module in (
+        ("latent_ablation", latent_ablation),
+        ("thesis_capacity", thesis_capacity),
+        ("thesis_jpeg", thesis_jpeg),
+    ):
         if chosen := rows.read(folder / f"{name}.jsonl"):
             yield f"### {name}\n\n{module.table(chosen)}"
 
@@ -65,14 +69,12 @@ def files(ours: Rows) -> str:
     return markdown.table(header, [_averages(group) for group in groups])
 
 
-def by_lambda(ours: Rows) -> str:
-    """Average what was measured at each lambda over the images."""
+def by_lambda(ours: Rows, references: Mapping[str, Rows]) -> str:
+    """Average over images, at each lambda, what was measured, and bytes against those at equal PSNR."""
     header = ["lambda", "images", "bytes", "of them weights", "PSNR dB", "encode s", "decode s"]
-    groups: dict[float, list[rows.Row]] = {}
-    for row in ours:
-        groups.setdefault(row["settings"]["lambda_"], []).append(row)
     lines = []
-    for lambda_, group in sorted(groups.items()):
+    for lambda_ in sorted({row["settings"]["lambda_"] for row in ours}):
+        group = [row for row in ours if row["settings"]["lambda_"] == lambda_]
         columns = [
             [row["bytes"] for row in group],
             [row["split"]["weights"] for row in group],
@@ -80,8 +82,9 @@ def by_lambda(ours: Rows) -> str:
         ]
         forms = (",.0f", ",.0f", ".2f", ".0f", ".1f")
         means = [f"{statistics.fmean(column):{form}}" for column, form in zip(columns, forms, strict=True)]
-        lines.append([f"{lambda_:g}", str(len(group)), *means])
-    return markdown.table(header, lines)
+        more = [_percent(_mean(_excess(row, r) for row in group)) for r in references.values()]
+        lines.append([f"{lambda_:g}", str(len(group)), *means, *more])
+    return markdown.table([*header, *(f"against {label}, %" for label in references)], lines)
 
 
 def bd_rates(ours: Rows, references: Mapping[str, Rows]) -> str:
@@ -140,6 +143,11 @@ def _ratio(ours: Rows, jpegs: Rows, psnr: float) -> float | None:
     others = [bytes_at(_of(jpegs, "label", label), psnr) for label in _values(jpegs, "label")]
     found = [n for n in others if n is not None]
     return mine / min(found) if mine is not None and found else None
+
+
+def _excess(row: rows.Row, others: Rows) -> float | None:
+    theirs = bytes_at(_of(others, "image", row["image"]), row["psnr_db"])
+    return 100 * (row["bytes"] / theirs - 1) if theirs else None
 
 
 def _bd_rate(reference: Rows, ours: Rows) -> float | None:

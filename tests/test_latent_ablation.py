@@ -22,6 +22,11 @@ def test_a_row_for_each_variant_and_none_twice(tmp_path):
         10 ** (-first["psnr_db"] / 10) + 1e-3 * 8 * first["latent_bytes"] / 32**2, rel=1e-2
     )
     assert first["multiplications"] < second["multiplications"]
+    costs = f"{second['variant']} | {second['weights']:,} | {second['multiplications']:,}"
+    ratio = f"{100 * second['loss'] / first['loss']:.1f}"
+    assert latent_ablation.table([first, second]).endswith(
+        f" | 100.0 | 100.0 |\n| {costs} | {ratio} | {ratio} |"
+    )
 
 
 def test_fourier_5_5_is_the_network_of_the_codec():

@@ -131,7 +131,7 @@ def test_latent_files_are_averaged_by_lambda_and_held_against_the_classic_codecs
             fitted.append(row | added)
     write("latent_rd", fitted)
     text = "\n\n".join(tables.report(tmp_path))
-    assert "| 0.01 | 2 | 1,000 | 200 | 20.00 | 1 | 0.5 |" in text
+    assert "| 0.01 | 2 | 1,000 | 200 | 20.00 | 1 | 0.5 | +0.0 |" in text
     assert "| kodim08 | +50.0 |" in text
 
 
