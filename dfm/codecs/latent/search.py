@@ -19,7 +19,7 @@ _USED = 0.97  # part of the bytes that is used at least
 _CLOSE = 0.1  # dB above the PSNR at most
 _LESS = np.log(0.75), np.log(0.4)  # bytes and MSE after a fit over those of the guess, about
 _TRIES = 3
-_LONG = 1000  # steps in which octave 0 pays on smooth photos too
+_LONG = 5000  # steps in which octave 0 may pay on smooth photos too
 
 
 def encode(
