@@ -75,7 +75,7 @@ def _in_turns(calls: Calls, rounds: int) -> dict[str, float]:
     for turn in range(rounds + 1):  # the first compiles
         for name, (call, weights, x) in calls.items():
             start = time.perf_counter()
-            jax.block_until_ready(call(weights, x))  # type: ignore[no-untyped-call]
+            jax.block_until_ready(call(weights, x))
             if turn:
                 spent[name].append(time.perf_counter() - start)
     return {name: statistics.median(seconds) for name, seconds in spent.items()}

@@ -19,8 +19,9 @@ _CHECKED = ("fourier", "network", "quantize", "exact", "metrics", "codecs")  # m
 
 _CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float
 
-os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["JAX_NUM_CPU_DEVICES"] = "8"
+os.environ["JAX_PLATFORMS"] = "cpu"  # of commands that tests start
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", 8)
 jaxtyping.install_import_hook([f"dfm.{name}" for name in _CHECKED], _CHECKER)
 hypothesis.settings.register_profile("dfm", deadline=None)
 hypothesis.settings.load_profile("dfm")

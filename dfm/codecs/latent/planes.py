@@ -80,7 +80,7 @@ def patches(x: Planes, mode: str) -> Planes:
 
 def apart(x: Array) -> Array:
     """Keep XLA from computing `x` again in whatever uses it."""
-    return jnp.asarray(jax.lax.optimization_barrier(x))  # type: ignore[no-untyped-call]
+    return jnp.asarray(jax.lax.optimization_barrier(x))
 
 
 def mixed(w: Float[Array, "m n"], x: Planes, bias: Float[Array, " m"]) -> Planes:
