@@ -21,6 +21,12 @@ def test_names_are_the_public_files_and_folders(package):
     assert registry.names(package) == ["first", "second"]
 
 
+def test_a_folder_with_nothing_but_modules_is_no_name(package, tmp_path):
+    (tmp_path / "shelf" / "third").mkdir()
+    (tmp_path / "shelf" / "third" / "__init__.py").touch()
+    assert registry.names(package) == ["first", "second"]
+
+
 def test_get_imports_the_file_of_that_name(package):
     assert registry.get(package, "first").NAME == "first"
     assert registry.get(package, "second").NAME == "second/__init__"

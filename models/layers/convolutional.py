@@ -1,0 +1,98 @@
+"""Encode images by strided convolutions and dense layers, either of them none, and decode by the reverse."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from models.layers import convolution
+from models.layers.convolution import ConvTranspose
+from models.layers.mlp import MLP
+
+_KERNEL = 4, 4
+_STRIDE = 2, 2
+_GROUPS = 8
+
+
+class Encoder(nnx.Module):
+    """Halve images once for each of `convolutions`, then map what is left to `outputs` numbers by an MLP."""
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        convolutions: Sequence[int],
+        dense: Sequence[int],
+        outputs: int,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        pairs = zip((shape[-1], *convolutions), convolutions, strict=False)
+        self.convolutions = nnx.List(
+            [
+                nnx.Conv(n, m, _KERNEL, _STRIDE, conv_general_dilated=convolution.general_dilated, rngs=rngs)
+                for n, m in pairs
+            ]
+        )
+        self.norms = nnx.List([_norm(n, rngs) for n in convolutions])
+        left = math.prod(_left(shape, convolutions))
+        self.mlp = MLP((left, *dense, outputs), rngs=rngs)
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b n"]:
+        for layer, norm in zip(self.convolutions, self.norms, strict=True):
+            x = _activated(norm, layer(x))
+        return self.mlp(x.reshape(len(x), -1))
+
+
+class Decoder(nnx.Module):
+    """Map `inputs` numbers by an MLP, then double once for each of `convolutions`, the finest first."""
+
+    def __init__(
+        self,
+        inputs: int,
+        shape: Sequence[int],
+        convolutions: Sequence[int],
+        dense: Sequence[int],
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.shape, self.small = tuple(shape), _left(shape, convolutions)
+        self.mlp = MLP((inputs, *dense, math.prod(self.small)), rngs=rngs)
+        coarse = convolutions[::-1]
+        pairs = zip(coarse, (*coarse[1:], shape[-1]), strict=False)
+        self.norms = nnx.List([_norm(n, rngs) for n in coarse])
+        self.convolutions = nnx.List([ConvTranspose(n, m, _KERNEL, _STRIDE, rngs=rngs) for n, m in pairs])
+
+    def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w c"]:
+        x = self.mlp(z).reshape(-1, *self.small)
+        for layer, norm in zip(self.convolutions, self.norms, strict=True):
+            x = layer(_activated(norm, x))
+        height, width, _ = self.shape
+        return x[:, :height, :width]
+
+
+def _left(shape: Sequence[int], convolutions: Sequence[int]) -> tuple[int, int, int]:
+    """Give what is left of an image: sides are rounded up at each halving."""
+    height, width, channels = shape
+    height, width = (-(-side // 2 ** len(convolutions)) for side in (height, width))
+    return height, width, convolutions[-1] if convolutions else channels
+
+
+def _norm(channels: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
+    return nnx.GroupNorm(channels, num_groups=math.gcd(channels, _GROUPS), rngs=rngs)
+
+
+def _activated(norm: nnx.GroupNorm, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    """Give silu(norm(x)), with fewer passes over x than `norm` makes: the statistics join the factors."""
+    count = x[0].size // norm.num_groups
+
+    def averaged(sums: Float[Array, "b c"]) -> Float[Array, "b c"]:
+        of_groups = sums.reshape(len(x), norm.num_groups, -1).sum(-1) / count
+        return jnp.repeat(of_groups, norm.group_size, axis=1)
+
+    mean, square = averaged(x.sum((1, 2))), averaged((x * x).sum((1, 2)))
+    factor = norm.scale[...] * jax.lax.rsqrt(jnp.maximum(square - mean**2, 0) + norm.epsilon)
+    shift = norm.bias[...] - mean * factor
+    return jax.nn.silu(x * factor[:, None, None] + shift[:, None, None])

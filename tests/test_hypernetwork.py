@@ -1,0 +1,43 @@
+"""Latents to Fourier networks: the parametrization, and where these are evaluated."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from dfm import fourier, network
+from dfm.codecs.coordinate import points
+from models.layers import hypernetwork
+
+
+def test_positions_are_those_of_the_codec():
+    wanted, _ = points.averages(np.zeros((5, 7, 1), np.uint8), 1)
+    np.testing.assert_allclose(hypernetwork.positions(5, 7), wanted, atol=1e-7)
+
+
+def test_each_image_is_evaluated_by_its_own_network():
+    networks = [network.init(jax.random.key(i), 3, 2, 3) for i in range(2)]
+    x = hypernetwork.positions(4, 5)
+    both = hypernetwork.evaluate(jax.tree.map(lambda *v: jnp.stack(v), *networks), x)
+    for one, image in zip(networks, both, strict=True):
+        np.testing.assert_allclose(network.apply(one, x), image, atol=1e-6)
+
+
+def test_a_layer_of_an_image_is_eq_4_5():
+    width = 3
+    made = hypernetwork.Hypernetwork(2, (), width, 2, 1, 1.0, rngs=nnx.Rngs(0))(jnp.ones((1, 2)))
+    stored, x = made.hidden[0, 0] * fourier.scale(width), np.array([0.1, -0.2, 0.4])
+    k = fourier.frequencies(width)
+    a, b = stored[: len(k)], np.concatenate([np.zeros((1, width)), stored[len(k) :]])
+    wanted = x + np.cos(2 * np.pi * k @ x) @ a + np.sin(2 * np.pi * k @ x) @ b
+    np.testing.assert_allclose(fourier.layer(stored, jnp.asarray(x)[None])[0], wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "depth"), [(2, 2), (4, 4), (6, 8), (8, 4)])
+def test_images_start_smooth_at_any_width_and_depth(width, depth):
+    made = jax.jit(hypernetwork.Hypernetwork(8, (32,), width, depth, 1, 1.0, rngs=nnx.Rngs(0)))
+    z = jax.random.normal(jax.random.key(0), (16, 8))
+    images = jax.jit(hypernetwork.evaluate)(made(z), hypernetwork.positions(16, 16))
+    steps = jnp.abs(jnp.diff(images, axis=1)).mean()
+    assert 1e-3 < steps < 0.2  # noise in (-1, 1) would have about 0.6
