@@ -1,0 +1,73 @@
+"""Lay out images that a model makes: samples, reconstructions, and ways between latents."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from experiments import latents, run
+from experiments.run import Run
+
+_SIDE = 10  # images in a row
+_ROWS = 10
+_GAP = 2
+_SIZED = 4  # images shown at several sizes
+
+
+def grid(images: Float[np.ndarray, "n h w c"], columns: int = _SIDE) -> UInt8[np.ndarray, "hh ww c"]:
+    """Lay images in [0, 1] out in rows, on white."""
+    count, height, width, channels = images.shape
+    lines = -(-count // columns)
+    sheet = np.ones((lines * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, channels))
+    for i, picture in enumerate(images):
+        y, x = (
+            _GAP + place * (side + _GAP)
+            for place, side in zip(divmod(i, columns), (height, width), strict=True)
+        )
+        sheet[y : y + height, x : x + width] = picture
+    return np.asarray(np.rint(255 * np.clip(sheet, 0, 1)), np.uint8)
+
+
+def all_of(training: Run, model: Any) -> dict[str, UInt8[np.ndarray, "hh ww c"]]:
+    """Make every picture that a model allows, by its name."""
+    found = {}
+    if hasattr(training.module, "sample"):
+        found["samples"] = grid(run.draw(training, model, _SIDE * _ROWS))
+    if hasattr(training.module.Model, "encode"):
+        images = training.data.test.images[: _SIDE * _ROWS // 2]
+        z = latents.encode(model, images)
+        found["reconstructions"] = grid(_alternating(images / 255, latents.decode(model, z)))
+        found["interpolations"] = grid(latents.decode(model, _between(z)))
+    return found
+
+
+def sizes(training: Run, model: Any) -> dict[str, UInt8[np.ndarray, "hh ww c"]]:
+    """Show some test images' latents at 1, 2 and 10 times the size, where the model can."""
+    if "scale" not in inspect.signature(getattr(model, "decode", len)).parameters:
+        return {}
+    z = latents.encode(model, training.data.test.images[:_SIZED])
+    shown = [latents.decode(model, z, scale) for scale in (1, 2, 10)]
+    height, width = shown[-1].shape[1:3]
+    padded = [
+        np.pad(x, ((0, 0), (0, height - x.shape[1]), (0, width - x.shape[2]), (0, 0)), constant_values=1)
+        for x in shown
+    ]
+    return {"sizes": grid(np.concatenate(padded), _SIZED)}
+
+
+def _alternating(
+    images: Float[np.ndarray, "n h w c"], others: Float[np.ndarray, "n h w c"]
+) -> Float[np.ndarray, "n2 h w c"]:
+    """Put a row of the one over a row of the other."""
+    pairs = [
+        np.concatenate([images[i : i + _SIDE], others[i : i + _SIDE]]) for i in range(0, len(images), _SIDE)
+    ]
+    return np.concatenate(pairs)
+
+
+def _between(z: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n2 ..."]:
+    """Go straight from one latent to the next, a way a row."""
+    ways = min(_ROWS, len(z) - 1)
+    share = np.linspace(0, 1, _SIDE, dtype=np.float32).reshape(-1, *[1] * (z.ndim - 1))
+    return np.concatenate([(1 - share) * z[i] + share * z[i + 1] for i in range(ways)])

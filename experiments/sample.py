@@ -1,0 +1,47 @@
+"""Show what a trained model makes: python -m experiments.sample DIR [--prior NAME] [--out DIR]
+
+Writes samples.png, reconstructions.png, interpolations.png, and, where the model decodes at any size,
+sizes.png: latents at 1, 2 and 10 times the size of the training images.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dfm import console, image, registry
+from experiments import latents, pictures, run
+from models import priors
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the pictures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="DIR", help="the folder of a training")
+    known = ["none", *registry.names(priors)]
+    parser.add_argument(
+        "--prior", default="none", choices=known, help="fitted on the latents; default %(default)s"
+    )
+    parser.add_argument("--out", metavar="DIR", help="gets the pictures; default: samples in the folder")
+    parser.add_argument("--count", type=int, default=100, metavar="N", help="samples; default %(default)s")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    place = Path(given.out or Path(given.run) / "samples")
+    try:
+        training = run.open(given.run)
+        model = training.model()
+        place.mkdir(parents=True, exist_ok=True)
+        with console.progress() as progress:
+            drawn = latents.draw(training, model, given.prior, given.count, seed=given.seed, notify=progress)
+        shown = pictures.all_of(training, model) | {"samples": pictures.grid(drawn)}
+        for name, picture in (shown | pictures.sizes(training, model)).items():
+            image.write(place / f"{name}.png", picture)
+            print(place / f"{name}.png")
+    except (OSError, ValueError, FloatingPointError) as error:
+        sys.exit(f"sample: {console.failure(error)}")
+
+
+if __name__ == "__main__":
+    main()

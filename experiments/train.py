@@ -1,0 +1,97 @@
+"""Train a model: python -m experiments.train CONFIG [--run DIR] [key=value ...]
+
+DIR, by default runs/ and the name of CONFIG, gets the configuration, checkpoints, metrics as JSON lines and
+for TensorBoard, and pictures. The same command goes on where DIR ends, to the same bits as without a break.
+"""
+
+import argparse
+import contextlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dfm import checkpoint, console, image, parallel, train
+from dfm import config as configs
+from dfm.api import Progress
+from experiments import logs, pictures, run
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train, or go on."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("config", help="a TOML file of configs/ with a model")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="replaces a key: train.steps=100")
+    parser.add_argument("--run", metavar="DIR", help="the folder of the training")
+    parser.add_argument(
+        "--host",
+        metavar="ADDRESS:PORT,PROCESSES,INDEX",
+        help="of process 0, how many there are, and which this is, from 0; a scheduler tells it too",
+    )
+    given = parser.parse_intermixed_args(arguments)
+    try:
+        config = configs.load(run.Config, given.config, given.overrides)
+        if given.host:
+            address, processes, index = given.host.split(",")
+            parallel.initialize(address, int(processes), int(index))
+        else:
+            parallel.initialize()
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    folder = Path(given.run or Path("runs") / Path(given.config).stem)
+    try:
+        with console.progress() as progress:
+            fit(config, folder, progress if parallel.first_process() else None)
+    except (OSError, ValueError, FloatingPointError) as error:
+        sys.exit(f"train: {console.failure(error)}")
+    except KeyboardInterrupt:
+        sys.exit(f"train: interrupted; the same command goes on from the last checkpoint in {folder}")
+
+
+def fit(config: run.Config, folder: Path, progress: Progress | None = None) -> run.Run:
+    """Train until the end of the configuration, from the last checkpoint of `folder` if it holds one.
+
+    Raises:
+        OSError: data are absent, or the folder cannot be written.
+        ValueError: the configuration is wrong, or another than that of the folder.
+        FloatingPointError: the loss is not finite; the last checkpoint stays.
+    """
+    training, writes = run.prepare(config, folder), parallel.first_process()
+    data = parallel.replicate(run.arrays(training.data.train), training.task.mesh)
+    with checkpoint.Checkpoints(training.checkpoints) as kept:
+        fresh = kept.latest() is None
+        if writes:
+            run.record(config, folder, fresh)
+        state = training.state if fresh else kept.restore(training.state)
+        step, last = int(state.step), config.train.steps
+        with logs.Log(folder, step) if writes else contextlib.nullcontext() as log:
+            while step < last:
+                start, count = time.perf_counter(), min(config.log_every, last - step)
+                state, metrics = train.advance(training.task, state, data, count)
+                train.check(metrics, step)
+                step += count
+                means = {name: float(values.mean()) for name, values in metrics.items()}
+                means["images_per_second"] = config.train.batch * count / (time.perf_counter() - start)
+                if log:
+                    log.write(step, means)
+                if progress:
+                    progress(step / last, ", ".join(f"{name} {value:.4g}" for name, value in means.items()))
+                if step % config.save_every == 0 or step == last:
+                    if writes:
+                        show(training._replace(state=state), step)
+                    kept.save(step, state)
+    return training._replace(state=state)
+
+
+def show(training: run.Run, step: int) -> None:
+    """Write pictures of what the model makes."""
+    place = training.folder / "pictures"
+    place.mkdir(exist_ok=True)
+    for name, picture in pictures.all_of(training, training.model()).items():
+        image.write(place / f"{name}_{step:07}.png", picture)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Evaluation, samples and pictures of a training, as commands, with other features than Inception's."""
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dfm import image
+from experiments import evaluate, inception, latents, pictures, rows, run, sample
+from experiments import train as training
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Train an autoencoder, and a classifier, for a few steps on the digits."""
+    place = tmp_path_factory.mktemp("runs")
+    common = ["data=digits", "train.batch=40", "log_every=5", "save_every=5"]
+    small = ["settings.dense=[16]", "settings.hidden=[16]", "settings.width=2", "settings.depth=2"]
+    configs = ROOT / "configs"
+    training.main(
+        [str(configs / "dfm_digits.toml"), "--run", str(place / "dfm"), *common, *small, "train.steps=10"]
+    )
+    plain = ["settings.convolutions=[]", "settings.dense=[64]", "settings.dropped=0.0", "train.steps=100"]
+    training.main([str(configs / "classifier_mnist.toml"), "--run", str(place / "classes"), *common, *plain])
+    return place
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Put averages of 4x4 pixels in place of Inception's features."""
+    weights = inception.Weights({}, None, "0" * 64)
+    monkeypatch.setattr(inception, "load", lambda path=None: weights)
+    monkeypatch.setattr(
+        inception,
+        "features",
+        lambda w, x, notify=None: (
+            x.reshape(len(x), 8, 4, 8, 4, -1).mean((2, 4)).reshape(len(x), -1)[:, 18:46]
+        ),
+    )
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_evaluation_writes_a_row_for_each_prior(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("DFM_DATA", str(tmp_path))
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        evaluate.main(
+            [
+                str(trained / "dfm"),
+                *("--priors", "none,gaussian", "--samples", "200"),
+                *("--classifier", str(trained / "classes"), "--results", str(tmp_path / "rows.jsonl")),
+            ]
+        )
+    found = rows.read(tmp_path / "rows.jsonl")
+    assert found == rows.read(trained / "dfm" / "evaluation.jsonl")
+    assert [row["what"] for row in found] == ["reconstructions", "none", "gaussian"]
+    for row in found[1:]:
+        assert row["fid"] > 0
+        assert 0 <= row["precision"] <= 1
+    assert found[0]["psnr_db"] > 5
+    assert all(0 <= row["entropy"] <= row["classes_entropy"] + 1e-6 <= np.log(10) + 1e-5 for row in found)
+    wanted = {"weights": "0" * 16, "samples": 200, "references": 200, "split": "first 200 of test"}
+    assert wanted.items() <= found[1]["protocol"].items()
+    assert json.loads(json.dumps(found[1]["protocol"])) == found[1]["protocol"]
+    assert "| gaussian |" in shown.getvalue()
+    assert "protocol: " in shown.getvalue()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_wrong_evaluation_is_one_line(trained, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        evaluate.main([str(trained / "dfm"), "--priors", "nonsense"])
+    assert "'nonsense' is no prior; choose among none, " in capsys.readouterr().err
+    for arguments, said in (
+        ([str(tmp_path)], "config.json is absent"),
+        (
+            [str(trained / "dfm"), "--classifier", str(trained / "dfm")],
+            "dfm_autoencoder, and no classifier",
+        ),
+        ([str(trained / "classes"), "--priors", "gaussian"], "classifier has no latents"),
+        ([str(trained / "classes"), "--priors", "none"], "classifier draws no images of itself"),
+    ):
+        with pytest.raises(SystemExit, match=said) as error:
+            evaluate.main(arguments)
+        assert "\n" not in str(error.value)
+
+
+def test_the_classifier_learns(trained):
+    opened = run.open(trained / "classes")
+    logits = run.apply(opened.model(), lambda model, x: model(x / 255), opened.data.test.images)
+    assert np.mean(logits.argmax(1) == opened.data.test.labels) > 0.8
+
+
+def test_pictures_show_what_they_say(trained, tmp_path):
+    sample.main([str(trained / "dfm"), "--prior", "gaussian", "--count", "7", "--out", str(tmp_path)])
+    shown = {path.stem: image.read(path) for path in tmp_path.iterdir()}
+    assert {name: picture.shape for name, picture in shown.items()} == {
+        "samples": (12, 102),
+        "reconstructions": (102, 102),
+        "interpolations": (102, 102),
+        "sizes": (248, 330),
+    }
+    opened = run.open(trained / "dfm")
+    model, first = opened.model(), opened.data.test.images[:10]
+    np.testing.assert_array_equal(shown["reconstructions"][2:10, 2:10], first[0, ..., 0])
+    decoded = latents.decode(model, latents.encode(model, first))
+    np.testing.assert_array_equal(
+        shown["reconstructions"][12:20, 2:10], np.rint(255 * decoded[0, ..., 0]).astype(np.uint8)
+    )
+    np.testing.assert_array_equal(shown["interpolations"][2:10, 2:10], shown["reconstructions"][12:20, 2:10])
+
+
+def test_images_are_mapped_in_batches_of_any_size(trained):
+    opened = run.open(trained / "dfm")
+    model, images = opened.model(), opened.data.test.images[:23]
+    whole = latents.encode(model, images)
+    parts = run.apply(model, lambda model, x: model.encode(x / 255), images, batch=5)
+    np.testing.assert_allclose(whole, parts, atol=1e-5)
+
+
+def test_a_grid_has_white_gaps():
+    sheet = pictures.grid(np.zeros((3, 4, 5, 1)), 2)
+    assert sheet.shape == (14, 16, 1)
+    assert (sheet == 0).sum() == 3 * 20
+    assert set(np.unique(sheet)) == {0, 255}

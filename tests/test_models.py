@@ -1,0 +1,142 @@
+"""Every model of the folder, and every configuration that names one."""
+
+import functools
+import inspect
+import tomllib
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import models
+from dfm import config, registry, train
+from dfm.batch import Batch
+from experiments import datasets, run
+from experiments import train as training
+
+ROOT = Path(__file__).parent.parent
+NAMES = registry.names(models)
+CONFIGS = [
+    path for path in sorted((ROOT / "configs").glob("*.toml")) if "model" in tomllib.loads(path.read_text())
+]
+SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "fashion-mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
+
+def images(count, shape, seed=0):
+    """Draw smooth images, of which no two are alike."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[: shape[0], : shape[1]] / max(shape)
+    waves = random.normal(size=(count, 2, shape[2]))
+    phase = np.einsum("yxi,nic->nyxc", np.stack([y, x], -1), 6 * waves) + random.uniform(
+        0, 6, (count, 1, 1, shape[2])
+    )
+    return np.rint(127.5 + 127.5 * np.sin(phase)).astype(np.uint8)
+
+
+def batch(count=6, shape=(8, 8, 1)):
+    return Batch(
+        jnp.asarray(images(count, shape) / 255, jnp.float32), jnp.arange(count) % 10, jnp.arange(count)
+    )
+
+
+def make(name, shape=(6, 8, 8, 1), **settings):
+    module = registry.get(models, name)
+    return module, module.Model(module.Config(**settings), shape, rngs=nnx.Rngs(0))
+
+
+def test_there_are_models_and_each_has_a_configuration():
+    used = {tomllib.loads(path.read_text())["model"] for path in CONFIGS}
+    assert used == set(NAMES) != set()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_file_has_the_public_names(name):
+    module = registry.get(models, name)
+    own = {
+        n for n, v in vars(module).items() if n[0] != "_" and getattr(v, "__module__", "") == module.__name__
+    }
+    assert {"Config", "Model", "loss"} <= own <= {"Config", "Model", "loss", "sample"}
+    assert list(inspect.signature(module.Model.__init__).parameters) == ["self", "config", "shape", "rngs"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_is_finite_and_its_gradient_reaches_every_parameter(name):
+    shape = 7, 10, 3
+    module, model = make(name, (6, *shape))
+    graph, params, rest = nnx.split(model, nnx.Param, ...)
+
+    def objective(params):
+        return module.loss(nnx.merge(graph, params, rest, copy=True), batch(6, shape), jax.random.key(0))
+
+    (value, metrics), slopes = jax.jit(jax.value_and_grad(objective, has_aux=True))(params)
+    assert value.shape == ()
+    assert all(jnp.isfinite(v) and v.shape == () for v in [value, *metrics.values()])
+    still = [path for path, g in jax.tree_util.tree_leaves_with_path(slopes) if not jnp.any(g != 0)]
+    assert still == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_few_steps_lower_the_loss(name):
+    module, model = make(name, (20, 8, 8, 1))
+    latents = 1e-2 if hasattr(model, "latents") else 0.0
+    settings = train.Config(steps=60, batch=20, learning_rate=3e-3, latent_rate=latents, warmup=5)
+    task, state = train.start(model, module.loss, settings)
+    _, metrics = train.advance(task, state, batch(20), 60)
+    assert metrics["loss"][-5:].mean() < metrics["loss"][:5].mean()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if hasattr(registry.get(models, name), "sample")])
+def test_samples_are_images_and_depend_on_the_key(name):
+    module, model = make(name, (6, 7, 10, 3))
+    draw = jax.jit(lambda key: module.sample(model, key, 3))
+    one, same, other = (np.asarray(draw(jax.random.key(seed))) for seed in (0, 0, 1))
+    assert one.shape == (3, 7, 10, 3)
+    assert one.min() >= 0
+    assert one.max() <= 1
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if hasattr(registry.get(models, name).Model, "encode")]
+)
+def test_latents_decode_to_images_of_the_size_encoded(name):
+    _, model = make(name, (6, 7, 10, 3))
+    given = batch(4, (7, 10, 3)).images
+    latents, decoded = jax.jit(lambda x: (z := model.encode(x), model.decode(z)))(given)
+    assert len(latents) == 4
+    assert decoded.shape == given.shape
+    assert 0 <= decoded.min() <= decoded.max() <= 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        n
+        for n in NAMES
+        if "scale" in inspect.signature(getattr(registry.get(models, n).Model, "decode", len)).parameters
+    ],
+)
+def test_a_latent_decodes_at_other_sizes_to_the_same_image(name):
+    _, model = make(name, (6, 8, 8, 1))
+    latents = jax.jit(model.encode)(batch(3).images)
+    once, thrice = (jax.jit(functools.partial(model.decode, scale=scale))(latents) for scale in (1, 3))
+    assert thrice.shape == (3, 24, 24, 1)
+    np.testing.assert_allclose(thrice[:, 1::3, 1::3], once, atol=1e-5)  # centers of pixels coincide
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_configuration_trains(path, tmp_path, monkeypatch):
+    loaded = config.load(run.Config, path, ["train.steps=2", "train.batch=8", "log_every=1", "save_every=2"])
+    shape = SHAPES[loaded.data]
+    split = datasets.Split(images(16, shape), np.arange(16) % 10)
+    monkeypatch.setattr(datasets, "load", lambda name: datasets.Dataset(split, split))
+    monkeypatch.setattr(training, "show", lambda *_: None)
+    done = training.fit(loaded, tmp_path)
+    assert int(done.state.step) == 2
+    assert path.read_text().startswith(f"# python -m experiments.train configs/{path.name}")
