@@ -11,7 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from dfm import metrics
-from experiments import kodak, latent_ablation, markdown, rows, thesis_capacity, thesis_jpeg
+from experiments import (
+    evaluate,
+    kodak,
+    latent_ablation,
+    markdown,
+    rows,
+    thesis_capacity,
+    thesis_generator,
+    thesis_jpeg,
+)
 
 LEVELS = range(20, 27)  # dB
 
@@ -51,11 +60,8 @@ def report(folder: Path) -> Iterable[str]:
         references = _by_label([row for row in classic if row["codec"] in ("jpeg", "webp", "avif")])
         yield f"### {codec}: files, and bytes against others at equal PSNR\n\n{by_lambda(ours, references)}"
         yield f"### {codec}: bytes at equal PSNR (BD-rate), in percent\n\n{bd_rates(ours, references)}"
-    for name, module in (
-        ("latent_ablation", latent_ablation),
-        ("thesis_capacity", thesis_capacity),
-        ("thesis_jpeg", thesis_jpeg),
-    ):
+    for module in (evaluate, latent_ablation, thesis_capacity, thesis_generator, thesis_jpeg):
+        name = module.__name__.rpartition(".")[2]
         if chosen := rows.read(folder / f"{name}.jsonl"):
             yield f"### {name}\n\n{module.table(chosen)}"
 
