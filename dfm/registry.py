@@ -7,7 +7,7 @@ from types import ModuleType
 
 
 def names(package: ModuleType) -> list[str]:
-    """List the public modules of `package`, sorted; a package with an empty `__init__.py` is only a folder."""
+    """List the public modules of `package`, sorted; a package with an empty `__init__.py` is but a folder."""
     found = (module for module in pkgutil.iter_modules(package.__path__) if module.name[0] != "_")
     return sorted(module.name for module in found if not _is_folder(module))
 

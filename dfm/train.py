@@ -10,7 +10,7 @@ from a checkpoint to the same bits.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,16 +23,10 @@ from dfm import optimizers, parallel
 
 Metrics = dict[str, Array]
 Parameters = nnx.State[Any, Any]
+Loss = Callable[[Any, Any, PRNGKeyArray], tuple[Array, Metrics]]
 Notify = Callable[[float, str], None]
 
 _CALL = 50  # steps of `fit` between two calls of `notify`
-
-
-class Loss(Protocol):
-    """Measure a model on a batch."""
-
-    def __call__(self, model: Any, batch: Any, key: PRNGKeyArray, /) -> tuple[Array, Metrics]:
-        """Give a scalar to minimize, and scalars to watch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +85,7 @@ def start(model: nnx.Module, loss: Loss, config: Config, mesh: Mesh | None = Non
     mesh = parallel.mesh(jax.local_devices()[:1]) if mesh is None else mesh
     if config.batch % mesh.size:
         raise ValueError(
-            f"a batch of {config.batch} does not split over {mesh.size} devices; choose a multiple of that"
+            f"a batch of {config.batch} does not split over {mesh.size} devices; choose a multiple"
         )
     graph, params, rest = _split(model)
     state = State(

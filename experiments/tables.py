@@ -10,17 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dfm import metrics
-from experiments import (
-    evaluate,
-    kodak,
-    latent_ablation,
-    markdown,
-    rows,
-    thesis_capacity,
-    thesis_generator,
-    thesis_jpeg,
-)
+import experiments
+from dfm import metrics, registry
+from experiments import kodak, markdown, rows
 
 LEVELS = range(20, 27)  # dB
 
@@ -33,12 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=rows.RESULTS, help="of the rows")
     folder = parser.parse_args(arguments).folder
     try:
-        sections = list(report(folder))
+        sections = "\n\n".join(report(folder))
     except (OSError, ValueError) as error:
         sys.exit(f"tables: {error}")
-    if not sections:
-        sys.exit(f"tables: {folder} holds no rows; run experiments.coordinate_rd first")
-    print("\n\n".join(sections))
+    print(sections or sys.exit(f"tables: {folder} holds no rows; run experiments.coordinate_rd first"))
 
 
 def report(folder: Path) -> Iterable[str]:
@@ -60,8 +50,8 @@ def report(folder: Path) -> Iterable[str]:
         references = _by_label([row for row in classic if row["codec"] in ("jpeg", "webp", "avif")])
         yield f"### {codec}: files, and bytes against others at equal PSNR\n\n{by_lambda(ours, references)}"
         yield f"### {codec}: bytes at equal PSNR (BD-rate), in percent\n\n{bd_rates(ours, references)}"
-    for module in (evaluate, latent_ablation, thesis_capacity, thesis_generator, thesis_jpeg):
-        name = module.__name__.rpartition(".")[2]
+    for name in ("evaluate", "latent_ablation", "thesis_capacity", "thesis_generator", "thesis_jpeg"):
+        module = registry.get(experiments, name)
         if chosen := rows.read(folder / f"{name}.jsonl"):
             yield f"### {name}\n\n{module.table(chosen)}"
 

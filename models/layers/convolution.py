@@ -44,6 +44,7 @@ class ConvTranspose(nnx.Module):
     ) -> None:
         self.strides, self.padding = strides, padding
         layer = nnx.ConvTranspose(inputs, outputs, kernel_size, rngs=rngs)
+        assert layer.bias is not None
         self.kernel, self.bias = layer.kernel, layer.bias
 
     def __call__(self, x: Images) -> Outputs:
@@ -58,7 +59,7 @@ def general_dilated(
         return lax.conv_general_dilated(x, k, strides, padding, **options)
     sides, size = k.shape[:2], x.shape[1:3]
     pads = lax.padtype_to_pads(size, sides, strides, padding) if isinstance(padding, str) else padding
-    return _convolve(x, k, _Window(sides, size, tuple(strides), tuple(map(tuple, pads))))
+    return _convolve(x, k, _Window(sides, size, tuple(strides), tuple((low, high) for low, high in pads)))
 
 
 def transpose(x: Outputs, k: Kernel, strides: Sequence[int], padding: str | Pads) -> Images:
@@ -112,7 +113,8 @@ def _convolve(x: Images, k: Kernel, window: _Window) -> Outputs:
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _transpose(y: Outputs, k: Kernel, window: _Window) -> Images:
     x = jax.ShapeDtypeStruct((len(y), *window.size, k.shape[2]), y.dtype)
-    return jax.linear_transpose(lambda x: _product(x, k, window), x)(y)[0]
+    images: Images = jax.linear_transpose(lambda x: _product(x, k, window), x)(y)[0]
+    return images
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -124,7 +126,8 @@ def _correlate(x: Images, y: Outputs, window: _Window) -> Kernel:
     else:
         matrix = _over_first_axes(patches, y)
     sides = [count * stride for count, stride in zip(window.blocks, window.strides, strict=True)]
-    return matrix.reshape(*sides, x.shape[-1], -1)[: window.kernel[0], : window.kernel[1]]
+    kernel: Kernel = matrix.reshape(*sides, x.shape[-1], -1)[: window.kernel[0], : window.kernel[1]]
+    return kernel
 
 
 _convolve.defvjp(

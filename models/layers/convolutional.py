@@ -86,6 +86,8 @@ def _norm(channels: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
 
 def _activated(norm: nnx.GroupNorm, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
     """Give silu(norm(x)), with fewer passes over x than `norm` makes: the statistics join the factors."""
+    assert norm.scale is not None
+    assert norm.bias is not None
     count = x[0].size // norm.num_groups
 
     def averaged(sums: Float[Array, "b c"]) -> Float[Array, "b c"]:
