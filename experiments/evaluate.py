@@ -97,8 +97,9 @@ def evaluate(
         if what != "reconstructions" or given.reconstructions:
             row |= judge.distances(made, real)
         row["protocol"] = features.protocol(judge.weights, made, real, f"first {len(real)} of test")
+        row |= facts
         for file in files:
-            rows.append(file, row | facts)
+            rows.append(file, row)
         yield row
 
 

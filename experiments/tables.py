@@ -77,7 +77,7 @@ def by_lambda(ours: Rows, references: Mapping[str, Rows]) -> str:
             *([row[key] for row in group] for key in ("psnr_db", "encode_seconds", "decode_seconds")),
         ]
         forms = (",.0f", ",.0f", ".2f", ".0f", ".1f")
-        means = [f"{statistics.fmean(column):{form}}" for column, form in zip(columns, forms, strict=True)]
+        means = [markdown.number(_mean(column), form) for column, form in zip(columns, forms, strict=True)]
         more = [_percent(_mean(_excess(row, r) for row in group)) for r in references.values()]
         lines.append([f"{lambda_:g}", str(len(group)), *means, *more])
     return markdown.table([*header, *(f"against {label}, %" for label in references)], lines)
