@@ -122,8 +122,7 @@ def advance(task: Task, state: State, data: Any, steps: int) -> tuple[State, Met
 
 
 def trained(task: Task, state: State) -> Any:
-    """Give the model, with averaged parameters where there are such; on one device;
-    it shares no array with the state."""
+    """Give the model on one device, with averaged parameters if there are such, and arrays of its own."""
     params = state.params if state.average is None else state.average
     own = jax.tree.map(lambda values: jnp.copy(values.addressable_data(0)), (params, state.rest))
     return nnx.merge(task.graph, *own)
