@@ -91,6 +91,10 @@ def _typed(kind: Any, value: Any, name: str) -> Any:
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         (kind,) = (option for option in typing.get_args(kind) if option is not types.NoneType)
         return _typed(kind, value, name)
+    if typing.get_origin(kind) is typing.Literal:
+        if value in typing.get_args(kind):
+            return value
+        raise ValueError(f"{name} is {value!r}; choose {', '.join(typing.get_args(kind))}")
     if typing.get_origin(kind) is dict and isinstance(value, dict):
         return value
     if typing.get_origin(kind) is tuple and isinstance(value, list):

@@ -17,7 +17,7 @@ def adam(config: "Config") -> optax.GradientTransformation:
     """Give AdamW (Loshchilov and Hutter, ICLR 2019) along a cosine, and `rows_adam` for `latents`."""
     network = optax.chain(
         optax.clip_by_global_norm(config.clip) if config.clip else optax.identity(),
-        optax.scale_by_adam(),
+        optax.scale_by_adam(b1=config.b1),
         optax.add_decayed_weights(config.weight_decay, _matrices)
         if config.weight_decay
         else optax.identity(),

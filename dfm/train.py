@@ -37,6 +37,7 @@ class Config:
         steps: of the optimizer, AdamW.
         batch: examples of a step, over all devices.
         learning_rate: after `warmup` steps; it falls along a cosine to a hundredth.
+        b1: decay of Adam's mean of gradients.
         latent_rate: of parameters named `latents`, a row for each example; 0 for none apart.
         weight_decay: of matrices and kernels.
         clip: largest norm of the gradient of all parameters; 0 for any.
@@ -48,6 +49,7 @@ class Config:
     steps: int
     batch: int = 128
     learning_rate: float = 1e-3
+    b1: float = 0.9
     latent_rate: float = 0.0
     warmup: int = 100
     weight_decay: float = 0.0

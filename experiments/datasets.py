@@ -31,10 +31,10 @@ _DIGITS = 1500  # of 1,797 are for training; other people wrote the rest
 
 
 class Split(NamedTuple):
-    """Hold images and their classes, numbered from 0."""
+    """Hold images and their classes, or those of their pixels, numbered from 0."""
 
     images: UInt8[np.ndarray, "n h w c"]
-    labels: Int64[np.ndarray, " n"]
+    labels: Int64[np.ndarray, "n ..."]
 
 
 class Dataset(NamedTuple):

@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8
 import models
 from dfm import console, metrics, registry
 from dfm.api import Progress
-from experiments import features, fid, inception, latents, markdown, rows, run
+from experiments import batches, draws, features, fid, inception, latents, markdown, rows, run
 from models import priors
 
 _COLUMNS = {
@@ -76,11 +76,11 @@ def evaluate(
         ValueError: the model has no latents.
     """
     training, judge = run.open(given.run), Judge(given, progress)
-    model, real = training.model(), training.data.test.images[: given.samples]
+    model, real = training.model(), training.images.test.images[: given.samples]
     facts = rows.facts() | {
         "run": Path(given.run).name,
         "model": training.config.model,
-        "data": training.config.data,
+        "data": training.data_name,
     }
     facts |= {"steps": int(training.state.step), "seed": given.seed}
     files = [Path(given.run) / "evaluation.jsonl", *([given.results] if given.results else [])]
@@ -88,11 +88,12 @@ def evaluate(
         start = time.perf_counter()
         if what == "reconstructions":
             made = _bytes(latents.decode(model, latents.encode(model, real)))
-            labels = training.data.test.labels
+            labels = training.images.test.labels
             row: rows.Row = {"psnr_db": _psnr(real, made), "accuracy": judge.accuracy(made, labels)}
         else:
-            made = _bytes(latents.draw(training, model, what, len(real), seed=given.seed, notify=progress))
-            row = {}
+            made = _bytes(draws.of_prior(training, model, what, len(real), seed=given.seed, notify=progress))
+            asked = what == "none" and draws.is_conditional(training)
+            row = {"accuracy": judge.accuracy(made, draws.labels(training, len(made)))} if asked else {}
         row |= {"what": what, "seconds": round(time.perf_counter() - start, 2)} | judge.classes(made)
         if what != "reconstructions" or given.reconstructions:
             row |= judge.distances(made, real)
@@ -153,7 +154,7 @@ class Judge:
         return float(np.mean(self._chances(made).argmax(1) == labels[: len(made)]))
 
     def _chances(self, images: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n classes"]:
-        logits = run.apply(self._classifier, lambda model, x: model(x / 255), images).astype(np.float64)
+        logits = batches.apply(self._classifier, lambda model, x: model(x / 255), images).astype(np.float64)
         odds = np.exp(logits - logits.max(1, keepdims=True))
         return np.asarray(odds / odds.sum(1, keepdims=True))
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from experiments import latents, run
+from experiments import draws, latents
 from experiments.run import Run
 
 _SIDE = 10  # images in a row
@@ -33,9 +33,9 @@ def all_of(training: Run, model: Any) -> dict[str, UInt8[np.ndarray, "hh ww c"]]
     """Make every picture that a model allows, by its name."""
     found = {}
     if hasattr(training.module, "sample"):
-        found["samples"] = grid(run.draw(training, model, _SIDE * _ROWS))
+        found["samples"] = grid(draws.of_model(training, model, _SIDE * _ROWS))
     if hasattr(training.module.Model, "encode"):
-        images = training.data.test.images[: _SIDE * _ROWS // 2]
+        images = training.images.test.images[: _SIDE * _ROWS // 2]
         z = latents.encode(model, images)
         found["reconstructions"] = grid(_alternating(images / 255, latents.decode(model, z)))
         found["interpolations"] = grid(latents.decode(model, _between(z)))

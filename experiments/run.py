@@ -3,13 +3,11 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -19,7 +17,7 @@ import models
 from dfm import checkpoint, image, parallel, registry, train
 from dfm import config as configs
 from dfm.batch import Batch
-from experiments import datasets
+from experiments import datasets, latents
 
 _CONFIG = "config.json"
 _CHECKPOINTS = "checkpoints"
@@ -32,21 +30,29 @@ class Config:
     Attributes:
         model: a file of models/.
         data: a set of `experiments.datasets`, or a folder of images.
+        latents_of: in place of `data`, the folder of a training: the model learns the latents that its model
+            gives the images it was trained on, and what is drawn is decoded by that.
         settings: of the model, the keys of its `Config`.
         log_every: steps between two rows of metrics; they are made in one call.
         save_every: steps between two checkpoints, with pictures; a multiple of `log_every`.
     """
 
     model: str
-    data: str
     train: train.Config
+    data: str = ""
+    latents_of: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     log_every: int = 50
     save_every: int = 1000
 
 
 class Run(NamedTuple):
-    """Hold what a training needs, and where it keeps what it makes."""
+    """Hold what a training needs, and where it keeps what it makes.
+
+    Attributes:
+        data: what the model learns: images of uint8, or latents of `first`, divided by `unit`.
+        first: the training whose latents these are.
+    """
 
     folder: Path
     config: Config
@@ -54,11 +60,23 @@ class Run(NamedTuple):
     data: datasets.Dataset
     task: train.Task
     state: train.State
+    first: "Run | None" = None
+    unit: float = 1.0
 
     @property
     def checkpoints(self) -> Path:
         """Give the folder of the checkpoints."""
         return self.folder / _CHECKPOINTS
+
+    @property
+    def images(self) -> datasets.Dataset:
+        """Give the images behind the data."""
+        return self.first.images if self.first else self.data
+
+    @property
+    def data_name(self) -> str:
+        """Give the name of the set of images."""
+        return self.first.data_name if self.first else self.config.data
 
     def model(self, state: train.State | None = None) -> Any:
         """Give the model of a state, by default this one's."""
@@ -76,12 +94,19 @@ def prepare(config: Config, folder: str | os.PathLike[str]) -> Run:
         raise ValueError(
             f"save_every is {config.save_every}; choose a multiple of log_every, {config.log_every}"
         )
+    if bool(config.data) == bool(config.latents_of):
+        raise ValueError("give either data or latents_of")
     module = registry.get(models, config.model)
     settings = configs.make(module.Config, config.settings, "settings")
-    data = datasets.load(config.data)
+    first, unit = None, 1.0
+    if config.latents_of:
+        first = open(config.latents_of)
+        data, unit = _latents(first)
+    else:
+        data = datasets.load(config.data)
     model = module.Model(settings, data.train.images.shape, rngs=nnx.Rngs(config.train.seed))
     task, state = train.start(model, _Loss(module.loss), config.train, parallel.mesh())
-    return Run(Path(folder), config, module, data, task, state)
+    return Run(Path(folder), config, module, data, task, state, first, unit)
 
 
 def open(folder: str | os.PathLike[str]) -> Run:
@@ -119,42 +144,9 @@ def record(config: Config, folder: str | os.PathLike[str], fresh: bool) -> None:
 
 
 def arrays(split: datasets.Split) -> Batch:
-    """Give the examples of a split as a training takes them: images of uint8."""
+    """Give the examples of a split as a training takes them."""
     indices = np.arange(len(split.labels), dtype=np.int32)
     return Batch(*map(jnp.asarray, (split.images, split.labels.astype(np.int32), indices)))
-
-
-def apply(model: Any, function: Callable[..., Array], *given: np.ndarray, batch: int = 500) -> np.ndarray:
-    """Evaluate `function(model, *given)` batch by batch along the first axes, compiled once."""
-    graph, state = nnx.split(model)
-    compiled = jax.jit(lambda state, *part: function(nnx.merge(graph, state), *part))
-    count = len(given[0])
-    batch = min(batch, count)
-    found = []
-    for at in range(0, count, batch):
-        part = [values[np.minimum(np.arange(at, at + batch), count - 1)] for values in given]
-        found.append(np.asarray(compiled(state, *part)))
-    return np.concatenate(found)[:count]
-
-
-def draw(run: Run, model: Any, n: int, seed: int = 0) -> np.ndarray:
-    """Draw images in [0, 1] from the model alone.
-
-    Raises:
-        ValueError: it is no model to sample from.
-    """
-    if not hasattr(run.module, "sample"):
-        raise ValueError(f"{run.config.model} draws no images of itself; choose a prior for its latents")
-    keys = np.asarray(jax.random.key_data(jax.random.split(jax.random.key(seed), n)))
-
-    def one(model: Any, keys: Array) -> Array:
-        def drawn(key: Array) -> Array:
-            image: Array = run.module.sample(model, jax.random.wrap_key_data(key), 1)[0]
-            return image
-
-        return jax.vmap(drawn)(keys)
-
-    return apply(model, one, keys, batch=100)
 
 
 class _Loss:
@@ -170,8 +162,26 @@ class _Loss:
         return hash(self._loss)
 
     def __call__(self, model: Any, batch: Batch, key: PRNGKeyArray) -> tuple[Array, train.Metrics]:
-        """Measure the model on a batch of images of uint8."""
-        return self._loss(model, batch._replace(images=jnp.asarray(batch.images, jnp.float32) / 255), key)
+        """Measure the model on a batch of images of uint8, or of latents."""
+        images = batch.images
+        if images.dtype == jnp.uint8:
+            images = jnp.asarray(images, jnp.float32) / 255
+        return self._loss(model, batch._replace(images=images), key)
+
+
+def _latents(first: Run) -> tuple[datasets.Dataset, float]:
+    """Give the latents of a training's images, at a deviation of 1 unless they are integers, and their unit.
+
+    Raises:
+        ValueError: its model encodes nothing.
+    """
+    model = first.model()
+    if not hasattr(model, "encode"):
+        raise ValueError(f"{first.folder} is a {first.config.model}, which encodes nothing; choose another")
+    splits = [latents.encode(model, split.images) for split in first.data]
+    unit = 1.0 if np.issubdtype(splits[0].dtype, np.integer) else float(splits[0].std())
+    scaled = [x if unit == 1 else x / np.float32(unit) for x in splits]
+    return datasets.Dataset(*(d._replace(images=x) for d, x in zip(first.data, scaled, strict=True))), unit
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:

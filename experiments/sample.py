@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfm import console, image, registry
-from experiments import latents, pictures, run
+from experiments import draws, pictures, run
 from models import priors
 
 
@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = training.model()
         place.mkdir(parents=True, exist_ok=True)
         with console.progress() as progress:
-            drawn = latents.draw(training, model, given.prior, given.count, seed=given.seed, notify=progress)
+            drawn = draws.of_prior(
+                training, model, given.prior, given.count, seed=given.seed, notify=progress
+            )
         shown = pictures.all_of(training, model) | {"samples": pictures.grid(drawn)}
         for name, picture in (shown | pictures.sizes(training, model)).items():
             image.write(place / f"{name}.png", picture)

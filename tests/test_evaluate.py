@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dfm import image
-from experiments import evaluate, inception, latents, pictures, rows, run, sample
+from experiments import batches, evaluate, inception, latents, pictures, rows, run, sample
 from experiments import train as training
 
 ROOT = Path(__file__).parent.parent
@@ -93,7 +93,7 @@ def test_a_wrong_evaluation_is_one_line(trained, tmp_path, capsys):
 
 def test_the_classifier_learns(trained):
     opened = run.open(trained / "classes")
-    logits = run.apply(opened.model(), lambda model, x: model(x / 255), opened.data.test.images)
+    logits = batches.apply(opened.model(), lambda model, x: model(x / 255), opened.data.test.images)
     assert np.mean(logits.argmax(1) == opened.data.test.labels) > 0.8
 
 
@@ -120,7 +120,7 @@ def test_images_are_mapped_in_batches_of_any_size(trained):
     opened = run.open(trained / "dfm")
     model, images = opened.model(), opened.data.test.images[:23]
     whole = latents.encode(model, images)
-    parts = run.apply(model, lambda model, x: model.encode(x / 255), images, batch=5)
+    parts = batches.apply(model, lambda model, x: model.encode(x / 255), images, batch=5)
     np.testing.assert_allclose(whole, parts, atol=1e-5)
 
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import rows, run
+from experiments import draws, rows, run
 from experiments import train as training
 
 ROOT = Path(__file__).parent.parent
@@ -86,7 +86,7 @@ def test_a_finished_training_makes_no_further_step(tmp_path):
     assert logged(tmp_path, "step") == [5, 10]
     opened = run.open(tmp_path)
     assert int(opened.state.step) == 10
-    assert run.draw(opened, opened.model(), 3).shape == (3, 8, 8, 1)
+    assert draws.of_model(opened, opened.model(), 3).shape == (3, 8, 8, 1)
 
 
 def test_two_processes_of_four_devices_give_the_losses_of_one(tmp_path):

@@ -1,5 +1,6 @@
 """Every model of the folder, and every configuration that names one."""
 
+import dataclasses
 import functools
 import inspect
 import tomllib
@@ -22,7 +23,19 @@ NAMES = registry.names(models)
 CONFIGS = [
     path for path in sorted((ROOT / "configs").glob("*.toml")) if "model" in tomllib.loads(path.read_text())
 ]
-SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "fashion-mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+SHAPES = {
+    "digits": (8, 8, 1),
+    "mnist": (28, 28, 1),
+    "fashion-mnist": (28, 28, 1),
+    "cifar10": (32, 32, 3),
+    "digits-on-photos": (32, 32, 3),
+}
+OF_CODES = {
+    name for name in NAMES if dataclasses.fields(registry.get(models, name).Config)[0].name == "codes"
+}
+PIXELWISE = {
+    tomllib.loads(path.read_text())["model"] for path in CONFIGS if "digits-on-photos" in path.read_text()
+}
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -44,9 +57,19 @@ def batch(count=6, shape=(8, 8, 1)):
     )
 
 
-def make(name, shape=(6, 8, 8, 1), **settings):
+def make(name, count=6, shape=(8, 8, 1), **settings):
     module = registry.get(models, name)
-    return module, module.Model(module.Config(**settings), shape, rngs=nnx.Rngs(0))
+    shape = shape[:2] if name in OF_CODES else shape
+    return module, module.Model(module.Config(**settings), (count, *shape), rngs=nnx.Rngs(0))
+
+
+def examples(name, count=6, shape=(8, 8, 1)):
+    """Draw what a model learns from: images with classes, images with classes of pixels, or codes."""
+    made = batch(count, shape)
+    if name in OF_CODES:
+        codes = registry.get(models, name).Config().codes
+        return made._replace(images=jnp.asarray(made.images[..., 0] * (codes - 1), jnp.int32))
+    return made._replace(labels=(made.images[..., 0] * 10).astype(int)) if name in PIXELWISE else made
 
 
 def test_there_are_models_and_each_has_a_configuration():
@@ -67,11 +90,13 @@ def test_a_model_file_has_the_public_names(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_loss_is_finite_and_its_gradient_reaches_every_parameter(name):
     shape = 7, 10, 3
-    module, model = make(name, (6, *shape))
+    module, model = make(name, 6, shape)
     graph, params, rest = nnx.split(model, nnx.Param, ...)
 
     def objective(params):
-        return module.loss(nnx.merge(graph, params, rest, copy=True), batch(6, shape), jax.random.key(0))
+        return module.loss(
+            nnx.merge(graph, params, rest, copy=True), examples(name, 6, shape), jax.random.key(0)
+        )
 
     (value, metrics), slopes = jax.jit(jax.value_and_grad(objective, has_aux=True))(params)
     assert value.shape == ()
@@ -82,22 +107,22 @@ def test_a_loss_is_finite_and_its_gradient_reaches_every_parameter(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_few_steps_lower_the_loss(name):
-    module, model = make(name, (20, 8, 8, 1))
+    module, model = make(name, 20)
     latents = 1e-2 if hasattr(model, "latents") else 0.0
     settings = train.Config(steps=60, batch=20, learning_rate=3e-3, latent_rate=latents, warmup=5)
     task, state = train.start(model, module.loss, settings)
-    _, metrics = train.advance(task, state, batch(20), 60)
+    _, metrics = train.advance(task, state, examples(name, 20), 60)
     assert metrics["loss"][-5:].mean() < metrics["loss"][:5].mean()
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if hasattr(registry.get(models, name), "sample")])
 def test_samples_are_images_and_depend_on_the_key(name):
-    module, model = make(name, (6, 7, 10, 3))
+    module, model = make(name, 6, (7, 10, 3))
     draw = jax.jit(lambda key: module.sample(model, key, 3))
     one, same, other = (np.asarray(draw(jax.random.key(seed))) for seed in (0, 0, 1))
-    assert one.shape == (3, 7, 10, 3)
+    assert one.shape == ((3, 7, 10) if name in OF_CODES else (3, 7, 10, 3))
     assert one.min() >= 0
-    assert one.max() <= 1
+    assert one.max() <= (model.config.codes - 1 if name in OF_CODES else 1)
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
 
@@ -106,7 +131,7 @@ def test_samples_are_images_and_depend_on_the_key(name):
     "name", [name for name in NAMES if hasattr(registry.get(models, name).Model, "encode")]
 )
 def test_latents_decode_to_images_of_the_size_encoded(name):
-    _, model = make(name, (6, 7, 10, 3))
+    _, model = make(name, 6, (7, 10, 3))
     given = batch(4, (7, 10, 3)).images
     latents, decoded = jax.jit(lambda x: (z := model.encode(x), model.decode(z)))(given)
     assert len(latents) == 4
@@ -123,20 +148,39 @@ def test_latents_decode_to_images_of_the_size_encoded(name):
     ],
 )
 def test_a_latent_decodes_at_other_sizes_to_the_same_image(name):
-    _, model = make(name, (6, 8, 8, 1))
+    _, model = make(name)
     latents = jax.jit(model.encode)(batch(3).images)
     once, thrice = (jax.jit(functools.partial(model.decode, scale=scale))(latents) for scale in (1, 3))
     assert thrice.shape == (3, 24, 24, 1)
     np.testing.assert_allclose(thrice[:, 1::3, 1::3], once, atol=1e-5)  # centers of pixels coincide
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_a_configuration_trains(path, tmp_path, monkeypatch):
-    loaded = config.load(run.Config, path, ["train.steps=2", "train.batch=8", "log_every=1", "save_every=2"])
-    shape = SHAPES[loaded.data]
-    split = datasets.Split(images(16, shape), np.arange(16) % 10)
-    monkeypatch.setattr(datasets, "load", lambda name: datasets.Dataset(split, split))
+@pytest.fixture
+def small_sets(monkeypatch):
+    """Put small sets of images in place of real ones, and no pictures."""
+
+    def load(name):
+        shape = SHAPES[name]
+        classes = (16, *shape[:2]) if name == "digits-on-photos" else (16,)
+        split = datasets.Split(images(16, shape), np.arange(np.prod(classes)).reshape(classes) % 10)
+        return datasets.Dataset(split, split)
+
+    monkeypatch.setattr(datasets, "load", load)
     monkeypatch.setattr(training, "show", lambda *_: None)
-    done = training.fit(loaded, tmp_path)
+
+
+def brief(path, *overrides):
+    short = ["train.steps=2", "train.batch=8", "log_every=1", "save_every=2"]
+    return config.load(run.Config, path, [*short, *overrides])
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_configuration_trains(path, tmp_path, small_sets):
+    loaded = brief(path)
+    if loaded.latents_of:
+        first = tmp_path / "first"
+        training.fit(brief(ROOT / "configs" / f"{Path(loaded.latents_of).name}.toml"), first)
+        loaded = dataclasses.replace(loaded, latents_of=str(first))
+    done = training.fit(loaded, tmp_path / "run")
     assert int(done.state.step) == 2
     assert path.read_text().startswith(f"# python -m experiments.train configs/{path.name}")
