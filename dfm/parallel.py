@@ -56,18 +56,3 @@ def replicate(tree: T, mesh: Mesh) -> T:
     """Put arrays whole on every device; each process holds the same ones."""
     laid: T = jax.device_put(tree, whole(mesh))
     return laid
-
-
-def shard(tree: T, mesh: Mesh) -> T:
-    """Split arrays along their first axis over the devices.
-
-    Raises:
-        ValueError: that axis is no multiple of the number of devices.
-    """
-    for leaf in jax.tree.leaves(tree):
-        if len(leaf) % mesh.size:
-            raise ValueError(
-                f"a batch of {len(leaf)} does not split over {mesh.size} devices; choose a multiple"
-            )
-    laid: T = jax.device_put(tree, split(mesh))
-    return laid

@@ -17,7 +17,7 @@ from jaxtyping import Float, UInt8
 import models
 from dfm import console, metrics, registry
 from dfm.api import Progress
-from experiments import batches, draws, features, fid, inception, latents, markdown, rows, run
+from experiments import batches, draws, features, fid, inception, latents, markdown, pictures, rows, run
 from models import priors
 
 _COLUMNS = {
@@ -87,11 +87,13 @@ def evaluate(
     for what in (["reconstructions"] if hasattr(model, "encode") else []) + list(chosen):
         start = time.perf_counter()
         if what == "reconstructions":
-            made = _bytes(latents.decode(model, latents.encode(model, real)))
+            made = pictures.as_bytes(latents.decode(model, latents.encode(model, real)))
             labels = training.images.test.labels
             row: rows.Row = {"psnr_db": _psnr(real, made), "accuracy": judge.accuracy(made, labels)}
         else:
-            made = _bytes(draws.of_prior(training, model, what, len(real), seed=given.seed, notify=progress))
+            made = pictures.as_bytes(
+                draws.of_prior(training, model, what, len(real), seed=given.seed, notify=progress)
+            )
             asked = what == "none" and draws.is_conditional(training)
             row = {"accuracy": judge.accuracy(made, draws.labels(training, len(made)))} if asked else {}
         row |= {"what": what, "seconds": round(time.perf_counter() - start, 2)} | judge.classes(made)
@@ -157,10 +159,6 @@ class Judge:
         logits = batches.apply(self._classifier, lambda model, x: model(x / 255), images).astype(np.float64)
         odds = np.exp(logits - logits.max(1, keepdims=True))
         return np.asarray(odds / odds.sum(1, keepdims=True))
-
-
-def _bytes(images: Float[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w c"]:
-    return np.asarray(np.rint(255 * np.clip(images, 0, 1)), np.uint8)
 
 
 def _psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> float:

@@ -53,15 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     try:
         chosen = {name: variants.named(name) for name in config.variants}
-        facts = rows.facts()
-        for image in config.images:
-            pixels = kodak.crop(image, config.crop)
-            for name, what in chosen.items():
-                key = {"image": image, "variant": name, "settings": settings}
-                if rows.find(rows.read(config.results), key) is None:
-                    row = key | measure(what, pixels, config)
-                    rows.append(config.results, row | facts)
-                    print(row, file=sys.stderr, flush=True)
+        keys = [
+            {"image": image, "variant": name, "settings": settings}
+            for image in config.images
+            for name in chosen
+        ]
+
+        def fitted(key: rows.Row) -> rows.Row:
+            return measure(chosen[key["variant"]], kodak.crop(key["image"], config.crop), config)
+
+        rows.complete(config.results, keys, fitted)
     except (OSError, ValueError) as error:
         sys.exit(f"latent_ablation: {error}")
 

@@ -1,4 +1,4 @@
-"""Lay out images that a model makes: samples, reconstructions, and ways between latents."""
+"""Lay out images that a model makes."""
 
 import inspect
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from experiments import draws, latents
+from experiments import latents
 from experiments.run import Run
 
 _SIDE = 10  # images in a row
@@ -26,18 +26,22 @@ def grid(images: Float[np.ndarray, "n h w c"], columns: int = _SIDE) -> UInt8[np
             for place, side in zip(divmod(i, columns), (height, width), strict=True)
         )
         sheet[y : y + height, x : x + width] = picture
-    return np.asarray(np.rint(255 * np.clip(sheet, 0, 1)), np.uint8)
+    return as_bytes(sheet)
 
 
-def all_of(training: Run, model: Any) -> dict[str, UInt8[np.ndarray, "hh ww c"]]:
-    """Make every picture that a model allows, by its name."""
-    found = {}
-    if hasattr(training.module, "sample"):
-        found["samples"] = grid(draws.of_model(training, model, _SIDE * _ROWS))
-    if hasattr(training.module.Model, "encode"):
-        images = training.images.test.images[: _SIDE * _ROWS // 2]
-        z = latents.encode(model, images)
-        found["reconstructions"] = grid(_alternating(images / 255, latents.decode(model, z)))
+def as_bytes(images: Float[np.ndarray, "*n h w c"]) -> UInt8[np.ndarray, "*n h w c"]:
+    """Round images in [0, 1], clipped, to bytes."""
+    return np.asarray(np.rint(255 * np.clip(images, 0, 1)), np.uint8)
+
+
+def of_latents(training: Run, model: Any) -> dict[str, UInt8[np.ndarray, "hh ww c"]]:
+    """Show test images over their reconstructions, and ways between latents that are no codes, by name."""
+    if not hasattr(model, "encode"):
+        return {}
+    images = training.images.test.images[: _SIDE * _ROWS // 2]
+    z = latents.encode(model, images)
+    found = {"reconstructions": grid(_alternating(images / 255, latents.decode(model, z)))}
+    if not np.issubdtype(z.dtype, np.integer):
         found["interpolations"] = grid(latents.decode(model, _between(z)))
     return found
 

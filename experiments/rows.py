@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,20 @@ def append(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
         file.write(line.encode())
         file.flush()
         os.fsync(file.fileno())
+
+
+def complete(path: str | os.PathLike[str], keys: Iterable[Row], measure: Callable[[Row], Row]) -> None:
+    """Append, and tell, what `measure` finds for each key that no row has yet.
+
+    Raises:
+        OSError: the file cannot be written.
+        ValueError: a line of it is no JSON object.
+    """
+    for key in keys:
+        if find(read(path), key) is None:
+            row = key | measure(key)
+            append(path, row | facts())
+            print(row, file=sys.stderr, flush=True)
 
 
 def read(path: str | os.PathLike[str]) -> list[Row]:

@@ -105,7 +105,7 @@ def prepare(config: Config, folder: str | os.PathLike[str]) -> Run:
     else:
         data = datasets.load(config.data)
     model = module.Model(settings, data.train.images.shape, rngs=nnx.Rngs(config.train.seed))
-    task, state = train.start(model, _Loss(module.loss), config.train, parallel.mesh())
+    task, state = train.start(model, Loss(module.loss), config.train, parallel.mesh())
     return Run(Path(folder), config, module, data, task, state, first, unit)
 
 
@@ -149,14 +149,14 @@ def arrays(split: datasets.Split) -> Batch:
     return Batch(*map(jnp.asarray, (split.images, split.labels.astype(np.int32), indices)))
 
 
-class _Loss:
+class Loss:
     """Give the loss of a model images in [0, 1]; equal ones compile once."""
 
     def __init__(self, loss: train.Loss) -> None:
         self._loss = loss
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Loss) and self._loss is other._loss
+        return isinstance(other, Loss) and self._loss is other._loss
 
     def __hash__(self) -> int:
         return hash(self._loss)

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             drawn = draws.of_prior(
                 training, model, given.prior, given.count, seed=given.seed, notify=progress
             )
-        shown = pictures.all_of(training, model) | {"samples": pictures.grid(drawn)}
+        shown = pictures.of_latents(training, model) | {"samples": pictures.grid(drawn)}
         for name, picture in (shown | pictures.sizes(training, model)).items():
             image.write(place / f"{name}.png", picture)
             print(place / f"{name}.png")

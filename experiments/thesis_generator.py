@@ -7,6 +7,7 @@ them in the unit of `dfm.fourier.scale`, around those of a smooth network. A row
 training images at the end, and that of their mean, which a network that trains beats.
 """
 
+import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,17 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = configs.command_line(Config, __doc__, arguments)
     try:
         images = datasets.load(config.data).train.images
-        facts = rows.facts()
-        for width in config.widths:
-            for depth in config.depths:
-                for rate in config.rates:
-                    for units in ("thesis", "derived"):
-                        key = {"units": units, "width": width, "depth": depth, "learning_rate": rate}
-                        key |= {"data": config.data, "steps": config.steps, "seed": config.seed}
-                        if rows.find(rows.read(config.results), key) is None:
-                            row = key | measure(images, config, width, depth, rate, units)
-                            print(row, file=sys.stderr, flush=True)
-                            rows.append(config.results, row | facts)
+        settings = {"data": config.data, "steps": config.steps, "seed": config.seed}
+        keys = (
+            {"units": units, "width": width, "depth": depth, "learning_rate": rate} | settings
+            for width, depth, rate in itertools.product(config.widths, config.depths, config.rates)
+            for units in ("thesis", "derived")
+        )
+        rows.complete(config.results, keys, lambda key: measure(images, config, key))
     except (OSError, ValueError) as error:
         sys.exit(f"thesis_generator: {error}")
 
@@ -93,26 +90,24 @@ def table(measured: Sequence[rows.Row]) -> str:
     return markdown.table(header, lines)
 
 
-def measure(
-    images: np.ndarray, config: Config, width: int, depth: int, rate: float, units: str
-) -> dict[str, Any]:
+def measure(images: np.ndarray, config: Config, key: rows.Row) -> rows.Row:
     """Train one generator, and tell the PSNR that it reaches; None where it diverges."""
-    shape = dfm_generator.Config(width=width, depth=depth)
+    shape = dfm_generator.Config(width=key["width"], depth=key["depth"])
     rngs = nnx.Rngs(config.seed)
     model: Any = dfm_generator.Model(shape, images.shape, rngs=rngs)
-    if units == "thesis":
+    if key["units"] == "thesis":
         model.hypernetwork = Plain(shape, images.shape[-1], rngs=rngs)
     pixels = jnp.asarray(images / 255, jnp.float32)
     data = Batch(pixels, jnp.zeros(len(images), int), jnp.arange(len(images)))
     settings = train.Config(
         steps=config.steps,
         batch=config.batch,
-        learning_rate=rate,
+        learning_rate=key["learning_rate"],
         latent_rate=config.latent_rate,
         seed=config.seed,
     )
     mean = float(-10 * jnp.log10(jnp.mean((pixels - pixels.mean(0)) ** 2)))
-    row: dict[str, Any] = {"mean_image_psnr_db": round(mean, 3)}
+    row: rows.Row = {"mean_image_psnr_db": round(mean, 3)}
     try:
         trained = train.fit(model, dfm_generator.loss, data, settings)
     except FloatingPointError:

@@ -14,8 +14,10 @@ from pathlib import Path
 from dfm import checkpoint, console, image, parallel, train
 from dfm import config as configs
 from dfm.api import Progress
-from experiments import logs, pictures, run
+from experiments import draws, logs, pictures, run
 from experiments.run import Config
+
+_SAMPLES = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -90,7 +92,11 @@ def show(training: run.Run, step: int) -> None:
     """Write pictures of what the model makes."""
     place = training.folder / "pictures"
     place.mkdir(exist_ok=True)
-    for name, picture in pictures.all_of(training, training.model()).items():
+    model = training.model()
+    shown = pictures.of_latents(training, model)
+    if hasattr(training.module, "sample"):
+        shown["samples"] = pictures.grid(draws.of_model(training, model, _SAMPLES))
+    for name, picture in shown.items():
         image.write(place / f"{name}_{step:07}.png", picture)
 
 

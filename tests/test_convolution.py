@@ -91,7 +91,7 @@ def test_a_batch_split_over_devices_gives_the_same():
     x, k = draw((8, 8), (4, 4))
     x, mesh = jnp.concatenate([x] * 4), parallel.mesh()
     for ours, _ in pairs((2, 2), "SAME"):
-        split = jax.jit(gradient(ours))(parallel.shard(x, mesh), parallel.replicate(k, mesh))
+        split = jax.jit(gradient(ours))(jax.device_put(x, parallel.split(mesh)), parallel.replicate(k, mesh))
         assert_close(split, gradient(ours)(x, k))
 
 
