@@ -8,7 +8,6 @@ generative models, NIPS 2014, M1). Rows tell both accuracies on the test images.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from flax import nnx
@@ -17,8 +16,6 @@ from jaxtyping import Int
 from dfm import console, train
 from experiments import batches, datasets, draws, latents, markdown, rows, run
 from models import classifier
-
-_COLUMNS = {"labels": "labels", "from latents": "probe_accuracy", "from scratch": "scratch_accuracy"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         training = run.open(given.run)
         measured = [measure(training, share, given.steps, given.seed) for share in shares]
         for row in measured if given.results else []:
-            rows.append(given.results, {"run": Path(given.run).name} | row | rows.facts())
+            rows.append(given.results, row | rows.facts())
     except (OSError, ValueError, FloatingPointError) as error:
         sys.exit(f"probe: {console.failure(error)}")
     print(table(measured))
@@ -47,11 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def table(measured: Sequence[rows.Row]) -> str:
     """Lay out accuracies by the number of labels."""
+    names = "probe_accuracy", "scratch_accuracy"
     lines = [
-        [str(row["labels"]), *(f"{100 * row[name]:.2f} %" for name in list(_COLUMNS.values())[1:])]
-        for row in measured
+        [row["run"], str(row["labels"]), *(f"{100 * row[name]:.2f} %" for name in names)] for row in measured
     ]
-    return markdown.table(list(_COLUMNS), lines)
+    return markdown.table(["training", "labels", "from latents", "from scratch"], lines)
 
 
 def measure(training: run.Run, share: float, steps: int, seed: int) -> rows.Row:
@@ -70,6 +67,7 @@ def measure(training: run.Run, share: float, steps: int, seed: int) -> rows.Row:
     machine.fit(known, images.train.labels[chosen])
     part = datasets.Split(images.train.images[chosen], images.train.labels[chosen])
     return {
+        "run": training.folder.name,
         "data": training.data_name,
         "model": training.config.model,
         "labels": len(chosen),

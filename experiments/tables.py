@@ -50,10 +50,11 @@ def report(folder: Path) -> Iterable[str]:
         references = _by_label([row for row in classic if row["codec"] in ("jpeg", "webp", "avif")])
         yield f"### {codec}: files, and bytes against others at equal PSNR\n\n{by_lambda(ours, references)}"
         yield f"### {codec}: bytes at equal PSNR (BD-rate), in percent\n\n{bd_rates(ours, references)}"
-    for name in ("evaluate", "latent_ablation", "thesis_capacity", "thesis_generator", "thesis_jpeg"):
-        module = registry.get(experiments, name)
-        if chosen := rows.read(folder / f"{name}.jsonl"):
-            yield f"### {name}\n\n{module.table(chosen)}"
+    for name in registry.names(experiments):
+        chosen = rows.read(folder / f"{name}.jsonl")
+        table = getattr(registry.get(experiments, name), "table", None) if chosen else None
+        if callable(table):
+            yield f"### {name}\n\n{table(chosen)}"
 
 
 def files(ours: Rows) -> str:

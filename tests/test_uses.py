@@ -30,7 +30,7 @@ def test_two_latents_tell_most_digits_apart(trained, tmp_path, capsys):
     assert [row["labels"] for row in found] == [1500, 300]
     assert found[0]["probe_accuracy"] > 0.5
     assert found[0]["scratch_accuracy"] > found[1]["scratch_accuracy"] > 0.5
-    assert f"| 1500 | {100 * found[0]['probe_accuracy']:.2f} % |" in capsys.readouterr().out
+    assert f"| vae | 1500 | {100 * found[0]['probe_accuracy']:.2f} % |" in capsys.readouterr().out
 
 
 def test_a_share_takes_as_much_of_each_class():
