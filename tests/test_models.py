@@ -21,7 +21,9 @@ from experiments import train as training
 ROOT = Path(__file__).parent.parent
 NAMES = registry.names(models)
 CONFIGS = [
-    path for path in sorted((ROOT / "configs").glob("*.toml")) if "model" in tomllib.loads(path.read_text())
+    path
+    for path in sorted((ROOT / "configs").glob("*.toml"))
+    if path.read_text().startswith("# python -m experiments.train ")
 ]
 SHAPES = {
     "digits": (8, 8, 1),

@@ -1,7 +1,9 @@
-"""Encode images by strided convolutions and dense layers, either of them none, and decode by the reverse."""
+"""Encode images by convolutions that halve, and dense layers, either of them none; decode by the reverse."""
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +14,15 @@ from models.layers import convolution
 from models.layers.convolution import ConvTranspose
 from models.layers.mlp import MLP
 
+Down = Literal["strided", "pooled"]
+Up = Literal["transposed", "nearest"]
+
 _KERNEL = 4, 4
 _STRIDE = 2, 2
+_SMALL = 3, 3  # kernel where a convolution keeps the size
 _GROUPS = 8
+
+_conv = functools.partial(nnx.Conv, conv_general_dilated=convolution.general_dilated)
 
 
 class Encoder(nnx.Module):
@@ -27,15 +35,11 @@ class Encoder(nnx.Module):
         dense: Sequence[int],
         outputs: int,
         *,
+        down: Down = "strided",
         rngs: nnx.Rngs,
     ) -> None:
         pairs = zip((shape[-1], *convolutions), convolutions, strict=False)
-        self.convolutions = nnx.List(
-            [
-                nnx.Conv(n, m, _KERNEL, _STRIDE, conv_general_dilated=convolution.general_dilated, rngs=rngs)
-                for n, m in pairs
-            ]
-        )
+        self.convolutions = nnx.List([_HALVING[down](n, m, rngs) for n, m in pairs])
         self.norms = nnx.List([_norm(n, rngs) for n in convolutions])
         left = math.prod(_left(shape, convolutions))
         self.mlp = MLP((left, *dense, outputs), rngs=rngs)
@@ -56,6 +60,7 @@ class Decoder(nnx.Module):
         convolutions: Sequence[int],
         dense: Sequence[int],
         *,
+        up: Up = "transposed",
         rngs: nnx.Rngs,
     ) -> None:
         self.shape, self.small = tuple(shape), _left(shape, convolutions)
@@ -63,7 +68,7 @@ class Decoder(nnx.Module):
         coarse = convolutions[::-1]
         pairs = zip(coarse, (*coarse[1:], shape[-1]), strict=False)
         self.norms = nnx.List([_norm(n, rngs) for n in coarse])
-        self.convolutions = nnx.List([ConvTranspose(n, m, _KERNEL, _STRIDE, rngs=rngs) for n, m in pairs])
+        self.convolutions = nnx.List([_DOUBLING[up](n, m, rngs) for n, m in pairs])
 
     def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w c"]:
         x = self.mlp(z).reshape(-1, *self.small)
@@ -71,6 +76,30 @@ class Decoder(nnx.Module):
             x = layer(_activated(norm, x))
         height, width, _ = self.shape
         return x[:, :height, :width]
+
+
+def upscaled(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+    """Double the sides by nearest neighbors."""
+    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+
+
+def pooled(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+    """Give the largest of each 2 x 2 values; of fewer at the end of an odd side."""
+    pad = ((0, 0), *((0, side % 2) for side in x.shape[1:3]), (0, 0))
+    x = jnp.pad(x, pad, mode="edge")
+    largest = jnp.maximum(x[:, ::2], x[:, 1::2])
+    return jnp.maximum(largest[:, :, ::2], largest[:, :, 1::2])
+
+
+_Layer = Callable[[int, int, nnx.Rngs], nnx.Module]
+_HALVING: dict[Down, _Layer] = {
+    "strided": lambda n, m, rngs: _conv(n, m, _KERNEL, _STRIDE, rngs=rngs),
+    "pooled": lambda n, m, rngs: nnx.Sequential(_conv(n, m, _SMALL, rngs=rngs), pooled),
+}
+_DOUBLING: dict[Up, _Layer] = {
+    "transposed": lambda n, m, rngs: ConvTranspose(n, m, _KERNEL, _STRIDE, rngs=rngs),
+    "nearest": lambda n, m, rngs: nnx.Sequential(upscaled, _conv(n, m, _SMALL, rngs=rngs)),
+}
 
 
 def _left(shape: Sequence[int], convolutions: Sequence[int]) -> tuple[int, int, int]:
