@@ -1,6 +1,6 @@
-"""Load sets of small images: MNIST, Fashion-MNIST, CIFAR-10, scikit-learn's digits, and folders of images.
+"""Load sets of small images: MNIST, Fashion-MNIST, CIFAR-10, digits on photos, scikit-learn's, and folders.
 
-Files are looked for in the official layout under `root()`, and downloaded where they are absent.
+Files are looked for in the official layout under `cache.root()`, and downloaded where they are absent.
 """
 
 import gzip
@@ -15,9 +15,10 @@ import pooch
 import requests
 from jaxtyping import Int64, UInt8
 
-from dfm import api, console, image
+from dfm import api, cache, console, image
+from experiments import collages
 
-NAMES = ("mnist", "fashion-mnist", "cifar10", "digits")
+NAMES = ("mnist", "fashion-mnist", "cifar10", "digits-on-photos", "digits")
 
 _URLS = {
     "mnist": "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -55,6 +56,11 @@ def load(name: str) -> Dataset:
         return Dataset(*(_idx(name, part) for part in ("train", "t10k")))
     if name == "cifar10":
         return Dataset(_cifar([f"data_batch_{i}.bin" for i in range(1, 6)]), _cifar(["test_batch.bin"]))
+    if name == "digits-on-photos":
+        pairs = zip(load("cifar10"), load("mnist"), strict=True)
+        return Dataset(
+            *(Split(*collages.paste(a.images, *b, seed=seed)) for seed, (a, b) in enumerate(pairs))
+        )
     if name == "digits":
         return _digits()
     if os.path.isdir(name):
@@ -62,17 +68,12 @@ def load(name: str) -> Dataset:
     raise ValueError(f"there is no data set {name!r}; choose {', '.join(NAMES)}, or a folder of images")
 
 
-def root() -> Path:
-    """Give the folder of all data: $DFM_DATA, else ~/.cache/dfm."""
-    return Path(os.environ.get("DFM_DATA") or "~/.cache/dfm").expanduser()
-
-
 def _idx(name: str, part: str) -> Split:
     """Read images and labels in the format of MNIST."""
     arrays = []
     for kind in ("images-idx3", "labels-idx1"):
         file = f"{name}/{part}-{kind}-ubyte.gz"
-        if not (root() / file).exists():
+        if not (cache.root() / file).exists():
             _download(_URLS[name] + Path(file).name, file)
         data = _content(file)
         sides = np.frombuffer(data, ">u4", data[3], 4)
@@ -81,7 +82,7 @@ def _idx(name: str, part: str) -> Split:
 
 
 def _cifar(files: list[str]) -> Split:
-    if not all((root() / _CIFAR / file).exists() for file in files):
+    if not all((cache.root() / _CIFAR / file).exists() for file in files):
         _download(_URLS["cifar10"] + "cifar-10-binary.tar.gz", "cifar10/cifar-10-binary.tar.gz")
     data = b"".join(_content(f"{_CIFAR}/{file}") for file in files)
     rows = np.frombuffer(data, np.uint8).reshape(-1, 1 + 3 * 32 * 32)
@@ -119,7 +120,7 @@ def _folder(place: Path) -> Dataset:
 
 def _content(file: str) -> bytes:
     """Read a file, unpacked where it ends in .gz, and check it."""
-    path, hashes = root() / file, dict(line.split() for line in _HASHES.read_text().splitlines())
+    path, hashes = cache.root() / file, dict(line.split() for line in _HASHES.read_text().splitlines())
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (gzip.BadGzipFile, EOFError, zlib.error):
@@ -131,7 +132,7 @@ def _content(file: str) -> bytes:
 
 def _download(url: str, file: str) -> None:
     """Download a file, unpacked where it is an archive."""
-    path = root() / file
+    path = cache.root() / file
     unpack = pooch.Untar(extract_dir=".") if path.name.endswith(".tar.gz") else None
     pooch.get_logger().setLevel("WARNING")
     try:

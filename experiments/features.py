@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from dfm import api, image
-from experiments import datasets, inception
+from dfm import api, cache, image
+from experiments import inception
 
 _LEAST = 32  # pixels a side; smaller images are padded, as digits are by Ghosh et al. 2020 (arXiv 1903.12436)
 
@@ -19,13 +19,13 @@ def of(
     """Give the features of images, padded to 32 x 32 where they are smaller, from the disk if they are there.
 
     Raises:
-        OSError: they cannot be kept, in features/ under `datasets.root()`.
+        OSError: they cannot be kept, in features/ under `cache.root()`.
         ValueError: the images are neither gray nor RGB.
     """
     padded = np.ascontiguousarray(pad(images))
     made = hashlib.sha256(f"{weights.sha256}, {inception.RESIZE}, {padded.shape}".encode())
     made.update(padded.data)
-    path = datasets.root() / "features" / f"{made.hexdigest()}.npy"
+    path = cache.root() / "features" / f"{made.hexdigest()}.npy"
     if path.exists():
         return np.asarray(np.load(path))
     found = inception.features(weights, padded, notify)

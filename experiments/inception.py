@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, UInt8
 
-from dfm import api
-from experiments import datasets
+from dfm import api, cache
 from experiments import inception_blocks as blocks
 
 RESIZE = "bilinear, half-pixel centers, no antialiasing, to 299"
@@ -52,11 +51,11 @@ def load(path: str | os.PathLike[str] | None = None) -> Weights:
     """Load weights: .npz with names as in TensorFlow or pytorch-fid, or the .pth of pytorch-fid, with torch.
 
     Raises:
-        FileNotFoundError: `path`, or by default each of `FILES` under `datasets.root()`, is absent.
+        FileNotFoundError: `path`, or by default each of `FILES` under `cache.root()`, is absent.
         ImportError: the file is PyTorch's, and torch is not installed.
         ValueError: the file is damaged, or holds other arrays.
     """
-    folder = datasets.root() / "weights"
+    folder = cache.root() / "weights"
     there = [folder / file for file in FILES if (folder / file).exists()]
     path = Path(path or (there or [folder / FILES[0]])[0])
     if not path.exists():

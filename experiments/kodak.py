@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from dfm import image
-from experiments import datasets
+from dfm import cache, image
 
 NAMES = tuple(f"kodim{i:02d}" for i in range(1, 25))
 SIX = (4, 8, 13, 15, 20, 23)
@@ -15,7 +14,7 @@ SIX = (4, 8, 13, 15, 20, 23)
 
 def folder() -> Path:
     """Give the folder of the set: `kodak` in $DFM_DATA, else in ~/.cache/dfm."""
-    return datasets.root() / "kodak"
+    return cache.root() / "kodak"
 
 
 def paths(numbers: Sequence[int]) -> list[Path]:

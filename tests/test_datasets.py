@@ -100,6 +100,17 @@ def test_cifar10_is_downloaded_and_read(served):
     np.testing.assert_array_equal(found.train.labels[2:4], PHOTOS["data_batch_2"][:, 0])
 
 
+def test_digits_on_photos_are_of_the_same_part_of_both_sets(served):
+    found = datasets.load("digits-on-photos")
+    assert (len(found.train.images), len(found.test.images)) == (10, 2)
+    for split, name in zip(found, ("train", "t10k"), strict=True):
+        assert split.labels.shape == (*split.images.shape[:3],)
+        digits = set(np.unique(split.labels)) - {0}
+        assert digits <= {1 + label for label in DIGITS[f"{name}-labels-idx1"]}
+    unchanged = (found.test.images == datasets.load("cifar10").test.images).mean()
+    assert 0.1 < unchanged < 0.9
+
+
 def test_what_is_absent_offline_is_named_with_where_to_put_it(served, monkeypatch):
     monkeypatch.setattr(datasets, "_URLS", {"mnist": "http://127.0.0.1:1/"})
     with pytest.raises(FileNotFoundError, match=r"mnist/train-images-idx3-ubyte.gz is absent.*DFM_DATA"):
@@ -148,7 +159,9 @@ def test_what_a_folder_lacks_is_said(tmp_path):
 
 
 def test_an_unknown_set_is_refused_with_those_there_are():
-    with pytest.raises(ValueError, match="choose mnist, fashion-mnist, cifar10, digits, or a folder"):
+    with pytest.raises(
+        ValueError, match="choose mnist, fashion-mnist, cifar10, digits-on-photos, digits, or a folder"
+    ):
         datasets.load("imagenet")
 
 

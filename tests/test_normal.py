@@ -39,3 +39,13 @@ def test_samples_have_the_moments():
     z = normal.sample(normal.Normal(*(jnp.repeat(v, 100_000, 0) for v in ONE)), jax.random.key(1))
     np.testing.assert_allclose(z.mean(0), _MEAN[0], atol=0.03)
     np.testing.assert_allclose(z.std(0), np.exp(_LOG[0]), rtol=0.02)
+
+
+def test_the_divergence_between_two_is_that_of_sampling():
+    other = normal.Normal(jnp.array([[0.0, -1.0, 1.0]]), jnp.array([[0.3, 0.7, -0.2]]))
+    z = normal.sample(normal.Normal(*(jnp.repeat(v, 200_000, 0) for v in ONE)), jax.random.key(0))
+    ratio = normal.log_density(ONE, z) - normal.log_density(other, z)
+    np.testing.assert_allclose(
+        normal.kl_between(ONE, other)[0], ratio.mean(0), atol=5 * ratio.std() / len(z) ** 0.5
+    )
+    np.testing.assert_allclose(-normal.log_ratio(other, ONE, z), ratio.sum(1), rtol=1e-4, atol=1e-4)

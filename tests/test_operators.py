@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 from jax import lax
 
-from models.layers import convolution, convolutional
+from models.layers import convolution, resampling
 
 RANDOM = np.random.default_rng(0)
 OPTIONS = [  # kernel, stride, padding, dilation
@@ -96,7 +96,7 @@ def test_channels_add_up():
 
 def test_upscaling_takes_the_nearest_neighbor():
     x = RANDOM.normal(size=(2, 3, 5, 2)).astype(np.float32)
-    ours = convolutional.upscaled(jnp.asarray(x))
+    ours = resampling.nearest(jnp.asarray(x))
     assert ours.shape == (2, 6, 10, 2)
     for u, v in np.ndindex(6, 10):
         np.testing.assert_array_equal(ours[:, u, v], x[:, u // 2, v // 2])

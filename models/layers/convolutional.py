@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.layers import convolution
+from models.layers import convolution, resampling
 from models.layers.convolution import ConvTranspose
 from models.layers.mlp import MLP
 
@@ -78,11 +78,6 @@ class Decoder(nnx.Module):
         return x[:, :height, :width]
 
 
-def upscaled(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
-    """Double the sides by nearest neighbors."""
-    return jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
-
-
 def pooled(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
     """Give the largest of each 2 x 2 values; of fewer at the end of an odd side."""
     pad = ((0, 0), *((0, side % 2) for side in x.shape[1:3]), (0, 0))
@@ -98,7 +93,7 @@ _HALVING: dict[Down, _Layer] = {
 }
 _DOUBLING: dict[Up, _Layer] = {
     "transposed": lambda n, m, rngs: ConvTranspose(n, m, _KERNEL, _STRIDE, rngs=rngs),
-    "nearest": lambda n, m, rngs: nnx.Sequential(upscaled, _conv(n, m, _SMALL, rngs=rngs)),
+    "nearest": lambda n, m, rngs: nnx.Sequential(resampling.nearest, _conv(n, m, _SMALL, rngs=rngs)),
 }
 
 

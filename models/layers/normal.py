@@ -30,8 +30,24 @@ def sample(normal: Normal, key: PRNGKeyArray) -> Float[Array, "b ..."]:
 
 def kl(normal: Normal) -> Float[Array, "b ..."]:
     """Compute KL(normal || N(0, 1)) of each dimension, in nats (Kingma and Welling, ICLR 2014, B)."""
-    mean, log_deviation = normal
-    return 0.5 * (jnp.exp(2 * log_deviation) + mean**2 - 1) - log_deviation
+    return kl_between(normal, standard(normal.mean))
+
+
+def kl_between(q: Normal, p: Normal) -> Float[Array, "b ..."]:
+    """Compute KL(q || p) of each dimension, in nats."""
+    log_ratio = q.log_deviation - p.log_deviation
+    z = (q.mean - p.mean) * jnp.exp(-p.log_deviation)
+    return 0.5 * (jnp.exp(2 * log_ratio) + z**2 - 1) - log_ratio
+
+
+def standard(like: Float[Array, "b ..."]) -> Normal:
+    """Give N(0, 1) in each of as many dimensions."""
+    return Normal(jnp.zeros_like(like), jnp.zeros_like(like))
+
+
+def log_ratio(p: Normal, q: Normal, z: Float[Array, "b d"]) -> Float[Array, " b"]:
+    """Evaluate log p(z) - log q(z) over all dimensions."""
+    return jnp.sum(log_density(p, z) - log_density(q, z), axis=1)
 
 
 def log_density(normal: Normal, x: Float[Array, "b ..."]) -> Float[Array, "b ..."]:

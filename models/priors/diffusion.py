@@ -1,8 +1,7 @@
 """Fit a diffusion model on whitened latents (Ho et al., Denoising diffusion probabilistic models, 2020).
 
-The schedule is the cosine (Nichol and Dhariwal, ICML 2021), so that a latent turns into noise along a quarter
-of a circle; the network predicts the velocity along it (Salimans and Ho, ICLR 2022). One that is not trained
-yet gives the velocity of Gaussian latents, 0, and the prior then is their Gaussian.
+A network that is not trained yet gives the velocity of Gaussian latents, 0, and the prior then is their
+Gaussian.
 """
 
 import functools
@@ -16,9 +15,9 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm import train
+from models.layers.diffusion import TIME, Time, diffuse, times
 from models.priors import _latents, gaussian
 
-_TIME = 64  # numbers that tell the time
 _ZEROS = nnx.initializers.zeros
 
 
@@ -46,7 +45,7 @@ class Block(nnx.Module):
 
     def __init__(self, width: int, *, rngs: nnx.Rngs) -> None:
         self.norm = nnx.LayerNorm(width, rngs=rngs)
-        self.time = nnx.Linear(_TIME, 2 * width, kernel_init=_ZEROS, rngs=rngs)
+        self.time = nnx.Linear(TIME, 2 * width, kernel_init=_ZEROS, rngs=rngs)
         self.first = nnx.Linear(width, width, rngs=rngs)
         self.second = nnx.Linear(width, width, kernel_init=_ZEROS, rngs=rngs)
 
@@ -59,16 +58,14 @@ class Network(nnx.Module):
     """Predict the velocity of latents under noise."""
 
     def __init__(self, d: int, config: Config, *, rngs: nnx.Rngs) -> None:
-        self.time = nnx.Linear(_TIME, _TIME, rngs=rngs)
+        self.time = Time(rngs=rngs)
         self.first = nnx.Linear(d, config.width, rngs=rngs)
         self.blocks = nnx.List([Block(config.width, rngs=rngs) for _ in range(config.blocks)])
         self.norm = nnx.LayerNorm(config.width, rngs=rngs)
         self.last = nnx.Linear(config.width, d, kernel_init=_ZEROS, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b d"], t: Float[Array, " b"]) -> Float[Array, "b d"]:
-        angles = t[:, None] * jnp.geomspace(1, 100, _TIME // 2)
-        time = jax.nn.silu(self.time(jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)))
-        x = self.first(x)
+        x, time = self.first(x), self.time(t)
         for block in self.blocks:
             x = block(x, time)
         return self.last(self.norm(x))
@@ -107,19 +104,11 @@ def fit(
 
 
 def loss(network: Network, x: Float[Array, "b d"], key: PRNGKeyArray) -> tuple[Array, train.Metrics]:
-    """Give the mean square error of velocities at times spread evenly (Kingma et al., NeurIPS 2021, I.1)."""
+    """Give the mean square error of velocities."""
     of_time, of_noise = jax.random.split(key)
-    t = (jax.random.uniform(of_time) + jnp.arange(len(x)) / len(x)) % 1
+    t = times(of_time, len(x))
     diffused, velocity = diffuse(x, jax.random.normal(of_noise, x.shape), t)
     return jnp.mean((network(diffused, t) - velocity) ** 2), {}
-
-
-def diffuse(
-    x: Float[Array, "b d"], noise: Float[Array, "b d"], t: Float[Array, " b"]
-) -> tuple[Float[Array, "b d"], Float[Array, "b d"]]:
-    """Give cos(phi) x + sin(phi) noise at phi = pi t / 2, and the velocity, its derivative by phi."""
-    cos, sin = jnp.cos(jnp.pi / 2 * t)[:, None], jnp.sin(jnp.pi / 2 * t)[:, None]
-    return cos * x + sin * noise, cos * noise - sin * x
 
 
 @functools.partial(jax.jit, static_argnames=("n", "steps"))

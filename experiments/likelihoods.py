@@ -1,0 +1,147 @@
+"""Bound the log-likelihood of test images: python -m experiments.likelihoods DIR [--samples K] [--images N]
+
+Of a model with latents, `Model.log_weight(batch, key)` gives log p(x, z) - log q(z | x) for a draw of z, an
+image each. Their mean is the ELBO; the logarithm of the mean of K weights is the importance-weighted bound,
+which K makes tighter (Burda et al., Importance weighted autoencoders, ICLR 2016, 3). A row with both, in nats
+an image and bits a dimension, and with the protocol, goes to DIR/likelihoods.jsonl and a file of your choice.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
+
+from dfm import console
+from dfm.batch import Batch
+from experiments import batches, markdown, rows, run
+
+_BATCH = 100
+_LEVELS = 256
+_DEVIATIONS = {
+    "best": f"best of each batch of {_BATCH}, so no strict bound",
+    "learned": "learned",
+    "fixed": "fixed",
+}
+
+_Values = Float[np.ndarray, "n h w c"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure both bounds."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="DIR", help="the folder of a training")
+    parser.add_argument("--samples", type=int, default=100, metavar="K", help="of z; default %(default)s")
+    parser.add_argument(
+        "--images", type=int, default=10_000, metavar="N", help="first of the test; default %(default)s"
+    )
+    parser.add_argument(
+        "--values", choices=list(_VALUES), default="given", help="of pixels; default %(default)s"
+    )
+    parser.add_argument(
+        "--results", metavar="FILE", help="gets the row too, such as experiments/results/likelihoods.jsonl"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    try:
+        row = measure(run.open(given.run), given.samples, given.images, given.values, given.seed)
+        for file in [Path(given.run) / "likelihoods.jsonl", *([given.results] if given.results else [])]:
+            rows.append(file, row | rows.facts())
+    except (OSError, ValueError) as error:
+        sys.exit(f"likelihoods: {console.failure(error)}")
+    print(table([row]))
+
+
+def table(measured: Sequence[rows.Row]) -> str:
+    """Lay out both bounds, with the protocols below."""
+    lines = [
+        [row["run"], name, f"{row[f'{key}_nats']:.2f}", f"{row[f'{key}_bits_per_dimension']:.4f}"]
+        for row in measured
+        for name, key in [("ELBO", "elbo"), (f"IW, {row['protocol']['samples']} samples", "iw")]
+    ]
+    protocols = {f"protocol: {', '.join(f'{k} {v}' for k, v in row['protocol'].items())}" for row in measured}
+    shown = markdown.table(["training", "log p(x) >=", "nats", "bits/dim"], lines)
+    return "\n\n".join([shown, *sorted(protocols)])
+
+
+def measure(training: run.Run, samples: int, images: int, values: str, seed: int) -> rows.Row:
+    """Average both bounds over the first test images.
+
+    Raises:
+        ValueError: the model bounds no likelihood, there is nothing to average, or values do not suit it.
+    """
+    model, name, split = training.model(), training.config.model, training.data.test
+    if not hasattr(model, "log_weight"):
+        raise ValueError(f"{training.folder} is a {name}, which bounds no likelihood; choose another")
+    if min(samples, images) < 1:
+        raise ValueError(f"{samples} samples of {images} images were asked for; choose 1 or more of each")
+    kind = model.config.likelihood
+    if values == "binarized" and kind != "bernoulli":
+        raise ValueError(f"the likelihood is {kind}, a density; choose values given or dequantized")
+    x = _VALUES[values](split.images[:images], np.random.default_rng(seed))
+    found = bounds(model, x, split.labels[:images], samples, seed).mean(0)
+    row: rows.Row = {"run": training.folder.name, "model": name, "data": training.data_name}
+    for key, nats in zip(("elbo", "iw"), found, strict=True):
+        row[f"{key}_nats"] = round(float(nats), 4)
+        row[f"{key}_bits_per_dimension"] = round(bits(float(nats), x[0].size, kind), 6)
+    row["protocol"] = {
+        "samples": samples,
+        "images": f"first {len(x)} of test",
+        "likelihood": kind,
+        "deviation": _DEVIATIONS[model.config.deviation] if kind != "bernoulli" else "none",
+        "values": values,
+    }
+    return row | {"steps": int(training.state.step), "seed": seed}
+
+
+def bounds(
+    model: Any, images: _Values, labels: Int[np.ndarray, " n"], samples: int, seed: int
+) -> Float[np.ndarray, "n 2"]:
+    """Give the ELBO and the importance-weighted bound of each image, in nats, from the same draws."""
+
+    def both(model: Any, images: Array, labels: Array, indices: Array) -> Array:
+        key = jax.random.fold_in(jax.random.key(seed), indices[0])
+        keys = jax.random.split(key, samples)
+        logs = jax.lax.map(lambda key: model.log_weight(Batch(images, labels, indices), key), keys)
+        weighted = jax.nn.logsumexp(logs, axis=0) - jnp.log(samples)
+        return jnp.stack([logs.mean(0), weighted], axis=1)
+
+    given = images, labels.astype(np.int32), np.arange(len(images), dtype=np.int32)
+    return batches.apply(model, both, *given, batch=_BATCH).astype(np.float64)
+
+
+def bits(nats: float, dimensions: int, kind: str) -> float:
+    """Turn a log-likelihood into bits a dimension; a density is one of values that are 1/256 apart."""
+    return -nats / dimensions / float(np.log(2)) + (0 if kind == "bernoulli" else np.log2(_LEVELS))
+
+
+def _given(images: UInt8[np.ndarray, "n h w c"], random: np.random.Generator) -> _Values:
+    return images.astype(np.float32) / (_LEVELS - 1)
+
+
+def _dequantized(images: UInt8[np.ndarray, "n h w c"], random: np.random.Generator) -> _Values:
+    """Add uniform noise of a level: then densities bound chances (Theis et al., ICLR 2016, 3.1)."""
+    return (images + random.random(images.shape, np.float32)) / _LEVELS
+
+
+def _binarized(images: UInt8[np.ndarray, "n h w c"], random: np.random.Generator) -> _Values:
+    """Draw black or white once, by gray as chance (Salakhutdinov and Murray, ICML 2008, 4)."""
+    return (random.random(images.shape, np.float32) < _given(images, random)).astype(np.float32)
+
+
+_VALUES: dict[str, Callable[[UInt8[np.ndarray, "n h w c"], np.random.Generator], _Values]] = {
+    "given": _given,
+    "dequantized": _dequantized,
+    "binarized": _binarized,
+}
+
+
+if __name__ == "__main__":
+    main()

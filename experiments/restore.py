@@ -1,0 +1,94 @@
+"""Measure a restoration on the test images: python -m experiments.restore DIR [--results FILE]
+
+Tells the PSNR of restored images, and of degraded ones. DIR gets restoration.png: images over degraded ones
+over these restored.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from dfm import console, image
+from experiments import batches, markdown, pictures, rows, run
+
+_SHOWN = 10
+_COLUMNS = {"degraded": "degraded_psnr_db", "restored": "psnr_db"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and write the picture."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", metavar="DIR", help="the folder of a training")
+    parser.add_argument(
+        "--results", metavar="FILE", help="gets the row, such as experiments/results/restore.jsonl"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of noise")
+    given = parser.parse_args(arguments)
+    try:
+        training = run.open(given.run)
+        row, picture = measure(training, given.seed)
+        if given.results:
+            rows.append(given.results, row | rows.facts())
+        image.write(Path(given.run) / "restoration.png", picture)
+    except (OSError, ValueError) as error:
+        sys.exit(f"restore: {console.failure(error)}")
+    print(table([row]))
+
+
+def table(measured: Sequence[rows.Row]) -> str:
+    """Lay out the PSNR of degraded and of restored images."""
+    header = ["training", *(f"{name}, dB" for name in _COLUMNS)]
+    lines = [[row["run"], *(f"{row[key]:.2f}" for key in _COLUMNS.values())] for row in measured]
+    return markdown.table(header, lines)
+
+
+def measure(training: run.Run, seed: int) -> tuple[rows.Row, UInt8[np.ndarray, "hh ww c"]]:
+    """Degrade the test images and restore them, and draw some.
+
+    Raises:
+        ValueError: the model restores nothing.
+    """
+    model, images = training.model(), training.images.test.images
+    if not hasattr(model, "restore"):
+        raise ValueError(f"{training.config.model} restores nothing; choose a restoration")
+    keys = np.asarray(jax.random.key_data(jax.random.split(jax.random.key(seed), len(images))))
+    degraded = batches.apply(model, _degraded, images, keys)
+    restored = np.clip(batches.apply(model, lambda model, x: model.restore(x), degraded, batch=100), 0, 1)
+    row = {
+        "run": training.folder.name,
+        "data": training.data_name,
+        "model": training.config.model,
+        "damage": model.config.damage,
+        "steps": int(training.state.step),
+        "seed": seed,
+        "degraded_psnr_db": mean_psnr(images / 255, degraded),
+        "psnr_db": mean_psnr(images / 255, restored),
+    }
+    shown = [x[:_SHOWN] for x in (images / 255, degraded, restored)]
+    return row, pictures.grid(np.concatenate(shown), len(shown[0]))
+
+
+def mean_psnr(a: Float[np.ndarray, "n h w c"], b: Float[np.ndarray, "n h w c"]) -> float:
+    """Average the PSNR of images in [0, 1], in dB; unlike bytes, noise may leave that range."""
+    mse = np.maximum(np.mean((a - b) ** 2, axis=(1, 2, 3)), 1e-10)  # gray photos stay as they are
+    return round(float(np.mean(-10 * np.log10(mse))), 4)
+
+
+def _degraded(model: Any, images: Array, keys: Array) -> Array:
+    def one(image: Array, key: Array) -> Array:
+        degraded: Array = model.degrade(image[None] / 255, jax.random.wrap_key_data(key))[0]
+        return degraded
+
+    return jax.vmap(one)(images, keys)
+
+
+if __name__ == "__main__":
+    main()
