@@ -4,6 +4,7 @@ With `beta` above 0 it is a variational one (Kingma and Welling, ICLR 2014).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +12,12 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm.batch import Batch
-from models.layers import errors, hypernetwork, likelihood, normal
+from models.layers import errors, hypernetwork, normal
 from models.layers.convolutional import Encoder
 from models.layers.hypernetwork import Hypernetwork
+from models.layers.likelihood import Likelihood
+
+_EPSILON = 1e-6  # keeps log odds finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,7 @@ class Config:
         width: of the Fourier network.
         depth: hidden activations of the Fourier network.
         gain: how fast its coefficients follow the MLP.
+        likelihood: of a pixel given z: "gaussian" of the best deviation for each batch, or "bernoulli".
         beta: weight of KL(q(z | x) || N(0, I)); with 0, z is what the encoder says, without noise.
     """
 
@@ -38,6 +43,7 @@ class Config:
     width: int = 4
     depth: int = 4
     gain: float = 1.0
+    likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     beta: float = 0.0
 
 
@@ -46,7 +52,7 @@ class Model(nnx.Module):
 
     def __init__(self, config: Config, shape: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
         _, self.height, self.width, channels = shape
-        self.config = config
+        self.config, self.likelihood = config, Likelihood(config.likelihood, "best", 0.1)
         self.encoder = Encoder(shape[1:], config.convolutions, config.dense, 2 * config.latent, rngs=rngs)
         self.hypernetwork = Hypernetwork(
             config.latent, config.hidden, config.width, config.depth, channels, config.gain, rngs=rngs
@@ -67,11 +73,11 @@ class Model(nnx.Module):
 
 
 def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
-    """Compute the negative ELBO, with a normal likelihood of the best deviation, in nats a pixel's value."""
+    """Compute the negative ELBO, in nats a pixel's value."""
     posterior = model.posterior(batch.images)
     z = normal.sample(posterior, key) if model.config.beta else posterior.mean
     images = model.decode(z)
-    fit = likelihood.gaussian_at_best(images, batch.images)
+    fit = jnp.mean(model.likelihood(_log_odds(images), batch.images))
     kl = jnp.mean(jnp.sum(normal.kl(posterior), axis=1))
     value = (model.config.beta * kl - fit) / batch.images[0].size
     return value, {"psnr_db": errors.psnr(errors.mse(images, batch.images)), "kl_nats": kl}
@@ -80,3 +86,7 @@ def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str
 def sample(model: Model, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:
     """Decode latents drawn from N(0, I)."""
     return model.decode(jax.random.normal(key, (n, model.config.latent)))
+
+
+def _log_odds(chances: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+    return jax.scipy.special.logit(jnp.clip(chances, _EPSILON, 1 - _EPSILON))

@@ -119,6 +119,13 @@ def _transpose(y: Outputs, k: Kernel, window: _Window) -> Images:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _correlate(x: Images, y: Outputs, window: _Window) -> Kernel:
+    if window.strides == (1, 1):
+        # XLA is fast at this layout alone: keep it from undoing the transposition.
+        as_images, as_kernel = lax.optimization_barrier((x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3)))
+        found = lax.conv_general_dilated(
+            as_images, as_kernel, (1, 1), window.padding, dimension_numbers=_LAYOUT
+        )
+        return found.transpose(1, 2, 0, 3)
     patches, y = _patches(x, window), y.reshape(-1, y.shape[-1])
     # XLA copies the first factor to transpose it: let that be the smaller, against its simplifications.
     if y.shape[1] < patches.shape[1]:
