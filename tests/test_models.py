@@ -109,11 +109,11 @@ def test_a_loss_is_finite_and_its_gradient_reaches_every_parameter(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_few_steps_lower_the_loss(name):
-    module, model = make(name, 20)
+    module, model = make(name, 10)
     latents = 1e-2 if hasattr(model, "latents") else 0.0
-    settings = train.Config(steps=60, batch=20, learning_rate=3e-3, latent_rate=latents, warmup=5)
+    settings = train.Config(steps=40, batch=10, learning_rate=3e-3, latent_rate=latents, warmup=5)
     task, state = train.start(model, module.loss, settings)
-    _, metrics = train.advance(task, state, examples(name, 20), 60)
+    _, metrics = train.advance(task, state, examples(name, 10), 40)
     assert metrics["loss"][-5:].mean() < metrics["loss"][:5].mean()
 
 
