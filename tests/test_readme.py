@@ -17,6 +17,7 @@ from experiments import demo, markdown, rows
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCUMENTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+DOCUMENTS += sorted((ROOT / "docs").glob("*.md"))
 PILLOW_TABLES = ("ID", "OPEN", "SAVE", "EXTENSION", "DECODERS")
 
 
@@ -78,7 +79,9 @@ def test_links_lead_to_files(path):
 
 
 def test_every_named_module_exists():
-    named = set(re.findall(r"python -m ([\w.]+)", README))
+    named = {
+        name for path in DOCUMENTS for name in re.findall(r"python -m ([\w.]+)", path.read_text("utf-8"))
+    }
     assert "experiments.demo" in named
     assert [name for name in named if importlib.util.find_spec(name) is None] == []
 
