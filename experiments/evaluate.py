@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--reconstructions", action="store_true", help="compare these by Inception's features too"
     )
+    parser.add_argument(
+        "--no-features", action="store_true", help="leave out what needs Inception: FID to recall"
+    )
     parser.add_argument("--classifier", metavar="DIR", help="the folder of a trained classifier")
     parser.add_argument(
         "--weights", metavar="FILE", help="of Inception, in place of those in the folder of data"
@@ -97,9 +100,10 @@ def evaluate(
             asked = what == "none" and draws.is_conditional(training)
             row = {"accuracy": judge.accuracy(made, draws.labels(training, len(made)))} if asked else {}
         row |= {"what": what, "seconds": round(time.perf_counter() - start, 2)} | judge.classes(made)
-        if what != "reconstructions" or given.reconstructions:
-            row |= judge.distances(made, real)
-        row["protocol"] = features.protocol(judge.weights, made, real, f"first {len(real)} of test")
+        row["protocol"] = {"samples": len(made), "split": f"first {len(real)} of test"}
+        if judge.weights and (what != "reconstructions" or given.reconstructions):
+            row |= judge.distances(judge.weights, made, real)
+            row["protocol"] = features.protocol(judge.weights, made, real, row["protocol"]["split"])
         row |= facts
         for file in files:
             rows.append(file, row)
@@ -120,7 +124,7 @@ class Judge:
     """Compare images with real ones, and classify them."""
 
     def __init__(self, given: argparse.Namespace, progress: Progress | None) -> None:
-        self.weights = inception.load(given.weights)
+        self.weights = None if given.no_features else inception.load(given.weights)
         self._progress = progress
         self._classifier = None
         if given.classifier:
@@ -129,14 +133,19 @@ class Judge:
                 raise ValueError(f"{given.classifier} is a {trained.config.model}, and no classifier")
             self._classifier = trained.model()
 
-    def distances(self, made: UInt8[np.ndarray, "n h w c"], real: UInt8[np.ndarray, "m h w c"]) -> rows.Row:
+    def distances(
+        self,
+        weights: inception.Weights,
+        made: UInt8[np.ndarray, "n h w c"],
+        real: UInt8[np.ndarray, "m h w c"],
+    ) -> rows.Row:
         """Compute FID, KID, precision and recall."""
-        a, b = (features.of(self.weights, images, self._progress) for images in (real, made))
+        a, b = (features.of(weights, images, self._progress) for images in (real, made))
         precision, recall = fid.precision_recall(a, b)
         kid, deviation = fid.kid(a, b)
         found = {"fid": fid.frechet(a, b), "kid": kid, "kid_deviation": deviation}
-        if self.weights.classes is not None:
-            found["inception_score"], _ = fid.inception_score(inception.probabilities(self.weights, b))
+        if weights.classes is not None:
+            found["inception_score"], _ = fid.inception_score(inception.probabilities(weights, b))
         return {
             name: round(value, 6)
             for name, value in (found | {"precision": precision, "recall": recall}).items()

@@ -72,6 +72,15 @@ def test_an_evaluation_writes_a_row_for_each_prior(trained, tmp_path, monkeypatc
     assert "protocol: " in shown.getvalue()
 
 
+def test_without_features_no_weights_are_needed(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DFM_DATA", str(tmp_path))
+    evaluate.main([str(trained / "dfm"), "--priors", "none", "--samples", "50", "--no-features"])
+    found = rows.read(trained / "dfm" / "evaluation.jsonl")[-2:]
+    assert [row["what"] for row in found] == ["reconstructions", "none"]
+    assert "fid" not in found[1]
+    assert f"{found[0]['psnr_db']:.2f}" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_wrong_evaluation_is_one_line(trained, tmp_path, capsys):
     with pytest.raises(SystemExit):
