@@ -26,6 +26,7 @@ class Config:
         likelihood: of a pixel given z and y: "gaussian" (L2), "laplace" (L1) or "bernoulli".
         deviation: of a pixel: the best for each batch, learned, or fixed.
         fixed: where the deviation is fixed, or starts to be learned.
+        beta: weight of KL(q(z | x, y) || N(0, I)); above 1 it leaves more of an image to its class.
     """
 
     classes: int = 10
@@ -35,6 +36,7 @@ class Config:
     likelihood: Kind = "gaussian"
     deviation: Deviation = "best"
     fixed: float = 0.1
+    beta: float = 1.0
 
 
 class Model(nnx.Module):
@@ -73,14 +75,14 @@ class Model(nnx.Module):
 
 
 def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
-    """Compute the negative ELBO, E log p(x | z, y) - KL(q(z | x, y) || p(z)), in nats a pixel's value."""
+    """Compute the negative ELBO, E log p(x | z, y) - beta KL(q(z | x, y) || p(z)), a pixel's value."""
     posterior = model.posterior(batch.images, batch.labels)
     logits = model.logits(normal.sample(posterior, key), batch.labels)
     fit = jnp.mean(model.likelihood(logits, batch.images))
     kl = jnp.mean(jnp.sum(normal.kl(posterior), axis=1))
     mse = errors.mse(jax.nn.sigmoid(logits), batch.images)
     metrics = {"psnr_db": errors.psnr(mse), "kl_nats": kl, "elbo_nats": fit - kl}
-    return (kl - fit) / batch.images[0].size, metrics
+    return (model.config.beta * kl - fit) / batch.images[0].size, metrics
 
 
 def sample(

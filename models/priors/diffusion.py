@@ -31,11 +31,11 @@ class Config:
         steps: at most.
     """
 
-    width: int = 512
+    width: int = 256
     blocks: int = 3
-    average: float = 0.999
+    average: float = 0.995
     epochs: int = 300
-    steps: int = 15_000
+    steps: int = 6000
     batch: int = 256
     learning_rate: float = 1e-3
 
