@@ -112,6 +112,12 @@ def _convolve(x: Images, k: Kernel, window: _Window) -> Outputs:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _transpose(y: Outputs, k: Kernel, window: _Window) -> Images:
+    if window.strides == (1, 1):
+        # XLA is fast at plain convolutions alone: keep it from undoing what makes this one of them.
+        mirrored = lax.optimization_barrier(k[::-1, ::-1].swapaxes(2, 3))
+        sides = zip(window.kernel, window.padding, strict=True)
+        pads = [(side - 1 - low, side - 1 - high) for side, (low, high) in sides]
+        return lax.conv_general_dilated(y, mirrored, (1, 1), pads, dimension_numbers=_LAYOUT)
     x = jax.ShapeDtypeStruct((len(y), *window.size, k.shape[2]), y.dtype)
     images: Images = jax.linear_transpose(lambda x: _product(x, k, window), x)(y)[0]
     return images
@@ -120,7 +126,7 @@ def _transpose(y: Outputs, k: Kernel, window: _Window) -> Images:
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _correlate(x: Images, y: Outputs, window: _Window) -> Kernel:
     if window.strides == (1, 1):
-        # XLA is fast at this layout alone: keep it from undoing the transposition.
+        # As in `_transpose`.
         as_images, as_kernel = lax.optimization_barrier((x.transpose(3, 1, 2, 0), y.transpose(1, 2, 0, 3)))
         found = lax.conv_general_dilated(
             as_images, as_kernel, (1, 1), window.padding, dimension_numbers=_LAYOUT
@@ -156,7 +162,7 @@ def _over_first_axes(a: Float[Array, "n i"], b: Float[Array, "n j"]) -> Float[Ar
 
 
 def _product(x: Images, k: Kernel, window: _Window) -> Outputs:
-    if window.strides == (1, 1):  # fast, and its transpose in x too
+    if window.strides == (1, 1):
         return lax.conv_general_dilated(x, k, (1, 1), window.padding, dimension_numbers=_LAYOUT)
     ends = [
         (0, count * stride - side)
