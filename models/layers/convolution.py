@@ -6,8 +6,9 @@ There XLA takes up to 600 times as long for the gradient in weights inside of a 
     F(x, k, y) = sum over positions p of  y_p . (k . patch_p(x))
 
 is linear in each of images x, kernel k and outputs y. Its derivatives in y, x and k are `_convolve`,
-`_transpose` and `_correlate`, here products of matrices, and each other's gradients to any order. As these
-are custom, CPUs have no forward mode (`jax.jvp`): nest `jax.grad`. Other platforms get `jax.lax` itself.
+`_transpose` and `_correlate`, here products of matrices or plain convolutions, and each other's gradients to
+any order. As these are custom, CPUs have no forward mode (`jax.jvp`): nest `jax.grad`. Other platforms get
+`jax.lax` itself.
 """
 
 import functools
