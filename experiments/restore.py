@@ -69,17 +69,16 @@ def measure(training: run.Run, seed: int) -> tuple[rows.Row, UInt8[np.ndarray, "
         "damage": model.config.damage,
         "steps": int(training.state.step),
         "seed": seed,
-        "degraded_psnr_db": mean_psnr(images / 255, degraded),
-        "psnr_db": mean_psnr(images / 255, restored),
+        "degraded_psnr_db": psnr(images / 255, degraded),
+        "psnr_db": psnr(images / 255, restored),
     }
     shown = [x[:_SHOWN] for x in (images / 255, degraded, restored)]
     return row, pictures.grid(np.concatenate(shown), len(shown[0]))
 
 
-def mean_psnr(a: Float[np.ndarray, "n h w c"], b: Float[np.ndarray, "n h w c"]) -> float:
-    """Average the PSNR of images in [0, 1], in dB; unlike bytes, noise may leave that range."""
-    mse = np.maximum(np.mean((a - b) ** 2, axis=(1, 2, 3)), 1e-10)  # gray photos stay as they are
-    return round(float(np.mean(-10 * np.log10(mse))), 4)
+def psnr(a: Float[np.ndarray, "n h w c"], b: Float[np.ndarray, "n h w c"]) -> float:
+    """Give the PSNR of the mean error of images in [0, 1], in dB; unlike bytes, noise may leave that range."""
+    return round(float(-10 * np.log10(np.mean((a - b) ** 2))), 4)
 
 
 def _degraded(model: Any, images: Array, keys: Array) -> Array:
