@@ -77,7 +77,7 @@ def measure(training: run.Run, seed: int) -> tuple[rows.Row, UInt8[np.ndarray, "
 
 
 def psnr(a: Float[np.ndarray, "n h w c"], b: Float[np.ndarray, "n h w c"]) -> float:
-    """Give the PSNR of the mean error of images in [0, 1], in dB; unlike bytes, noise may leave that range."""
+    """Give the PSNR of the mean error of images, in dB; under noise they may leave [0, 1]."""
     return round(float(-10 * np.log10(np.mean((a - b) ** 2))), 4)
 
 

@@ -72,7 +72,7 @@ def test_the_loss_is_the_mean_of_the_error_it_names():
     assert values["absolute"] == pytest.approx(float(jnp.mean(jnp.abs(off))), rel=1e-4)
 
 
-def test_psnr_is_averaged_over_images():
+def test_psnr_is_that_of_the_mean_error():
     a = np.zeros((2, 4, 4, 1))
     b = np.stack([np.full((4, 4, 1), 0.1), np.full((4, 4, 1), 0.01)])
     assert restore.psnr(a, b) == pytest.approx(-10 * np.log10((1e-2 + 1e-4) / 2), abs=1e-4)
