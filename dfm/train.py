@@ -41,8 +41,7 @@ class Config:
         latent_rate: of parameters named `latents`, a row for each example; 0 for none apart.
         weight_decay: of matrices and kernels.
         clip: largest norm of the gradient of all parameters; 0 for any.
-        average: decay, a step, of an exponential moving average of the parameters, which is what is evaluated
-            then; 0 for the parameters themselves.
+        average: decay, a step, of a moving average of the parameters, for evaluation; 0 for themselves.
         seed: of parameters, the order of examples, and all noise.
     """
 
