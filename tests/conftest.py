@@ -27,6 +27,13 @@ hypothesis.settings.register_profile("dfm", deadline=None)
 hypothesis.settings.load_profile("dfm")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_compiled():
+    """Drop what a file compiled: each program maps memory, of which a process may have but so many pieces."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def stored(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Add the codec `stored`, which keeps every pixel, to those of dfm."""
