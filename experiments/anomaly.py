@@ -42,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         key: rows.Row = {"model": config.model, "data": config.data, "settings": config.settings}
         key |= {"steps": config.train.steps, "seed": config.train.seed}
         keys: list[rows.Row] = [{"held": held} | key for held in config.held]
-        rows.complete(config.results, keys, lambda key: measure(data, config, key["held"]))
+        measured = rows.complete(config.results, keys, lambda key: measure(data, config, key["held"]))
     except (OSError, ValueError, FloatingPointError) as error:
         sys.exit(f"anomaly: {console.failure(error)}")
-    print(table([row for key in keys if (row := rows.find(rows.read(config.results), key))]))
+    print(table(measured))
 
 
 def table(measured: Sequence[rows.Row]) -> str:

@@ -56,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing, and print the table."""
     config = configs.command_line(Config, __doc__, arguments)
     try:
-        data, keys = datasets.load(config.data), list(_keys(config))
-        rows.complete(config.results, keys, lambda key: measure(data, config, key))
+        data = datasets.load(config.data)
+        measured = rows.complete(config.results, _keys(config), lambda key: measure(data, config, key))
     except (OSError, ValueError, FloatingPointError) as error:
         sys.exit(f"bottlenecks: {console.failure(error)}")
-    print(table([row for key in keys if (row := rows.find(rows.read(config.results), key))]))
+    print(table(measured))
 
 
 def table(measured: Sequence[rows.Row]) -> str:

@@ -38,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     made = {"side": config.side, "channels": config.channels, "widths": list(config.widths)}
     keys = [made | {"factor": factor} for factor in config.factors]
     try:
-        rows.complete(config.results, keys, lambda key: measure(config, key["factor"]))
-        print(table([row for key in keys if (row := rows.find(rows.read(config.results), key))]))
+        print(table(rows.complete(config.results, keys, lambda key: measure(config, key["factor"]))))
     except (OSError, ValueError) as error:
         sys.exit(f"latent_cost: {error}")
 

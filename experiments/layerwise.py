@@ -72,10 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         made: rows.Row = {"data": config.data, "latent": config.latent, "dense": list(config.dense)}
         made |= {"phase_steps": config.phase_steps, "steps": config.train.steps, "seed": config.train.seed}
         keys = [{"training": way} | made for way in _WAYS]
-        rows.complete(config.results, keys, lambda key: _WAYS[key["training"]](data, config))
+        measured = rows.complete(config.results, keys, lambda key: _WAYS[key["training"]](data, config))
     except (OSError, ValueError, FloatingPointError) as error:
         sys.exit(f"layerwise: {console.failure(error)}")
-    print(table([row for key in keys if (row := rows.find(rows.read(config.results), key))]))
+    print(table(measured))
 
 
 def table(measured: Sequence[rows.Row]) -> str:

@@ -52,18 +52,23 @@ def append(path: str | os.PathLike[str], row: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def complete(path: str | os.PathLike[str], keys: Iterable[Row], measure: Callable[[Row], Row]) -> None:
-    """Append, and tell, what `measure` finds for each key that no row has yet.
+def complete(path: str | os.PathLike[str], keys: Iterable[Row], measure: Callable[[Row], Row]) -> list[Row]:
+    """Append, and tell, what `measure` finds for each key that no row has yet; give the rows of all keys.
 
     Raises:
         OSError: the file cannot be written.
         ValueError: a line of it is no JSON object.
     """
+    found = []
     for key in keys:
-        if find(read(path), key) is None:
-            row = key | measure(key)
-            append(path, row | facts())
-            print(row, file=sys.stderr, flush=True)
+        row = find(read(path), key)
+        if row is None:
+            measured = key | measure(key)
+            row = measured | facts()
+            append(path, row)
+            print(measured, file=sys.stderr, flush=True)
+        found.append(row)
+    return found
 
 
 def read(path: str | os.PathLike[str]) -> list[Row]:
