@@ -17,7 +17,19 @@ from jaxtyping import Float, UInt8
 import models
 from dfm import console, metrics, registry
 from dfm.api import Progress
-from experiments import batches, draws, features, fid, inception, latents, markdown, pictures, rows, run
+from experiments import (
+    batches,
+    command,
+    draws,
+    features,
+    fid,
+    inception,
+    latents,
+    markdown,
+    pictures,
+    rows,
+    run,
+)
 from models import priors
 
 _COLUMNS = {
@@ -34,10 +46,7 @@ _COLUMNS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate a training."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="DIR", help="the folder of a training")
+    parser = command.of_training(__doc__, "evaluate")
     known = ["none", *registry.names(priors)]
     parser.add_argument(
         "--priors", default="normal,mixture", help=f"of {', '.join(known)}; default %(default)s"
@@ -52,9 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--classifier", metavar="DIR", help="the folder of a trained classifier")
     parser.add_argument(
         "--weights", metavar="FILE", help="of Inception, in place of those in the folder of data"
-    )
-    parser.add_argument(
-        "--results", metavar="FILE", help="gets the rows too, such as experiments/results/x.jsonl"
     )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)

@@ -4,7 +4,6 @@ map.png: images of latents at even quantiles of N(0, 1) each way (Kingma and Wel
 codes.png: where the test images lie, by class.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,17 +12,14 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dfm import console, image
-from experiments import latents, pictures, run
+from experiments import command, latents, pictures, run
 
 _SIDE = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw both."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="DIR", help="the folder of a training")
+    parser = command.of_training(__doc__)
     parser.add_argument("--out", metavar="DIR", help="gets the pictures; default: samples in the folder")
     given = parser.parse_args(arguments)
     place = Path(given.out or Path(given.run) / "samples")

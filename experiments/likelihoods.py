@@ -6,7 +6,6 @@ which K makes tighter (Burda et al., Importance weighted autoencoders, ICLR 2016
 an image and bits a dimension, and with the protocol, goes to DIR/likelihoods.jsonl and a file of your choice.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from dfm import console
 from dfm.batch import Batch
-from experiments import batches, markdown, rows, run
+from experiments import batches, command, markdown, rows, run
 
 _BATCH = 100
 _LEVELS = 256
@@ -34,19 +33,13 @@ _Values = Float[np.ndarray, "n h w c"]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both bounds."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="DIR", help="the folder of a training")
+    parser = command.of_training(__doc__, "likelihoods")
     parser.add_argument("--samples", type=int, default=100, metavar="K", help="of z; default %(default)s")
     parser.add_argument(
         "--images", type=int, default=10_000, metavar="N", help="first of the test; default %(default)s"
     )
     parser.add_argument(
         "--values", choices=list(_VALUES), default="given", help="of pixels; default %(default)s"
-    )
-    parser.add_argument(
-        "--results", metavar="FILE", help="gets the row too, such as experiments/results/likelihoods.jsonl"
     )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)

@@ -5,7 +5,6 @@ a convolutional classifier from scratch on the same images (Kingma et al., Semi-
 generative models, NIPS 2014, M1). Rows tell both accuracies on the test images.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -14,21 +13,15 @@ from flax import nnx
 from jaxtyping import Int
 
 from dfm import console, train
-from experiments import batches, datasets, draws, latents, markdown, rows, run
+from experiments import batches, command, datasets, draws, latents, markdown, rows, run
 from models import classifier
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both, for each share."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="DIR", help="the folder of a training")
+    parser = command.of_training(__doc__, "probe")
     parser.add_argument("--shares", default="1,0.2,0.01", help="of the labels; default %(default)s")
     parser.add_argument("--steps", type=int, default=1500, help="of the classifier; default %(default)s")
-    parser.add_argument(
-        "--results", metavar="FILE", help="gets the rows, such as experiments/results/probe.jsonl"
-    )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     try:

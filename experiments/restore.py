@@ -4,7 +4,6 @@ Tells the PSNR of restored images, and of degraded ones. DIR gets restoration.pn
 over these restored.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from dfm import console, image
-from experiments import batches, markdown, pictures, rows, run
+from experiments import batches, command, markdown, pictures, rows, run
 
 _SHOWN = 10
 _COLUMNS = {"degraded": "degraded_psnr_db", "restored": "psnr_db"}
@@ -23,13 +22,7 @@ _COLUMNS = {"degraded": "degraded_psnr_db", "restored": "psnr_db"}
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and write the picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="DIR", help="the folder of a training")
-    parser.add_argument(
-        "--results", metavar="FILE", help="gets the row, such as experiments/results/restore.jsonl"
-    )
+    parser = command.of_training(__doc__, "restore")
     parser.add_argument("--seed", type=int, default=0, help="of noise")
     given = parser.parse_args(arguments)
     try:

@@ -4,22 +4,18 @@ Writes samples.png, reconstructions.png, interpolations.png, and, where the mode
 sizes.png: latents at 1, 2 and 10 times the size of the training images.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from dfm import console, image, registry
-from experiments import draws, pictures, run
+from experiments import command, draws, pictures, run
 from models import priors
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the pictures."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="DIR", help="the folder of a training")
+    parser = command.of_training(__doc__)
     known = ["none", *registry.names(priors)]
     parser.add_argument(
         "--prior", default="none", choices=known, help="fitted on the latents; default %(default)s"

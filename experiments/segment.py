@@ -4,7 +4,6 @@ Tells the intersection over union of each class and their mean, and the accuracy
 segmentation.png: images over the classes of their pixels over those predicted.
 """
 
-import argparse
 import colorsys
 import sys
 from collections.abc import Sequence
@@ -14,20 +13,14 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from dfm import console, image
-from experiments import batches, markdown, pictures, rows, run
+from experiments import batches, command, markdown, pictures, rows, run
 
 _SHOWN = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and write the picture."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run", metavar="DIR", help="the folder of a training")
-    parser.add_argument(
-        "--results", metavar="FILE", help="gets the row, such as experiments/results/segment.jsonl"
-    )
+    parser = command.of_training(__doc__, "segment")
     given = parser.parse_args(arguments)
     try:
         training = run.open(given.run)
