@@ -72,7 +72,7 @@ def measure(data: datasets.Dataset, config: Config, held: int) -> rows.Row:
     settings = configs.make(module.Config, config.settings, "settings")
     model = module.Model(settings, rest.images.shape, rngs=nnx.Rngs(config.train.seed))
     trained = train.fit(model, run.Loss(module.loss), run.arrays(rest), config.train)
-    made = latents.decode(trained, latents.encode(trained, data.test.images))
+    made = latents.reconstruct(trained, data.test.images)
     errors = np.mean((made - data.test.images / 255) ** 2, axis=(1, 2, 3))
     return {"auroc": round(float(roc_auc_score(data.test.labels == held, errors)), 4)}
 

@@ -87,12 +87,7 @@ def measure(data: datasets.Dataset, config: Config, key: rows.Row) -> rows.Row:
     model = module.Model(settings, data.train.images.shape, rngs=nnx.Rngs(config.train.seed))
     pace = dataclasses.replace(config.train, learning_rate=key["learning_rate"])
     trained = train.fit(model, run.Loss(module.loss), run.arrays(data.train), pace)
-    return scores(data, reconstructions(trained, data))
-
-
-def reconstructions(model: Any, data: datasets.Dataset) -> Float[np.ndarray, "n h w c"]:
-    """Encode and decode the test images."""
-    return latents.decode(model, latents.encode(model, data.test.images))
+    return scores(data, latents.reconstruct(trained, data.test.images))
 
 
 def scores(data: datasets.Dataset, made: Float[np.ndarray, "n h w c"]) -> rows.Row:

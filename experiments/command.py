@@ -14,6 +14,8 @@ def of_training(about: str | None, results: str = "") -> argparse.ArgumentParser
     parser.add_argument("run", metavar="DIR", help="the folder of a training")
     if results:
         parser.add_argument(
-            "--results", metavar="FILE", help=f"gets the rows too, such as experiments/results/{results}.jsonl"
+            "--results",
+            metavar="FILE",
+            help=f"gets the rows too, such as experiments/results/{results}.jsonl",
         )
     return parser

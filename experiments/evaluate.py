@@ -96,7 +96,7 @@ def evaluate(
     for what in (["reconstructions"] if hasattr(model, "encode") else []) + list(chosen):
         start = time.perf_counter()
         if what == "reconstructions":
-            made = pictures.as_bytes(latents.decode(model, latents.encode(model, real)))
+            made = pictures.as_bytes(latents.reconstruct(model, real))
             labels = training.images.test.labels
             row: rows.Row = {"psnr_db": _psnr(real, made), "accuracy": judge.accuracy(made, labels)}
         else:

@@ -15,6 +15,11 @@ def encode(model: Any, images: UInt8[np.ndarray, "n h w c"]) -> Shaped[np.ndarra
     return batches.apply(model, lambda model, x: model.encode(x / 255), images)
 
 
+def reconstruct(model: Any, images: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n h w c"]:
+    """Encode images and decode them again, in [0, 1]."""
+    return decode(model, encode(model, images))
+
+
 def decode(model: Any, latents: Shaped[np.ndarray, "n ..."], scale: int = 1) -> Float[np.ndarray, "n h w c"]:
     """Give the images of latents, in [0, 1], at `scale` times their size where the model can."""
     if scale == 1:

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm import config as configs
 from dfm import console, train
-from experiments import batches, bottlenecks, datasets, markdown, rows, run
+from experiments import batches, bottlenecks, datasets, latents, markdown, rows, run
 from models import autoencoder
 
 Codes = Float[Array, "b n"]
@@ -123,7 +123,7 @@ def _layer_by_layer(data: datasets.Dataset, config: Config) -> rows.Row:
         )
     images = np.asarray(data.train.images / 255, np.float32)
     model = assemble(phases(images, config), config, images.shape)
-    before = bottlenecks.scores(data, bottlenecks.reconstructions(model, data))
+    before = bottlenecks.scores(data, latents.reconstruct(model, data.test.images))
     return {"untuned_psnr_db": before["psnr_db"]} | _tuned(model, data, config, tuning)
 
 
@@ -134,7 +134,7 @@ def _end_to_end(data: datasets.Dataset, config: Config) -> rows.Row:
 def _tuned(model: Any, data: datasets.Dataset, config: Config, steps: int) -> rows.Row:
     settings = dataclasses.replace(config.train, steps=steps)
     trained = train.fit(model, run.Loss(autoencoder.loss), run.arrays(data.train), settings)
-    return bottlenecks.scores(data, bottlenecks.reconstructions(trained, data))
+    return bottlenecks.scores(data, latents.reconstruct(trained, data.test.images))
 
 
 _WAYS = {"layer by layer": _layer_by_layer, "end to end": _end_to_end}

@@ -34,6 +34,11 @@ def as_bytes(images: Float[np.ndarray, "*n h w c"]) -> UInt8[np.ndarray, "*n h w
     return np.asarray(np.rint(255 * np.clip(images, 0, 1)), np.uint8)
 
 
+def psnr(a: Float[np.ndarray, "n h w c"], b: Float[np.ndarray, "n h w c"]) -> float:
+    """Give the PSNR of the mean error of images, in dB; under noise they may leave [0, 1]."""
+    return float(-10 * np.log10(np.mean((a - b) ** 2)))
+
+
 def of_latents(training: Run, model: Any) -> dict[str, UInt8[np.ndarray, "hh ww c"]]:
     """Show test images over their reconstructions, and ways between latents that are no codes, by name."""
     if not hasattr(model, "encode"):

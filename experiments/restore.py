@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, UInt8
+from jaxtyping import Array, UInt8
 
 from dfm import console, image
 from experiments import batches, command, markdown, pictures, rows, run
@@ -62,16 +62,11 @@ def measure(training: run.Run, seed: int) -> tuple[rows.Row, UInt8[np.ndarray, "
         "damage": model.config.damage,
         "steps": int(training.state.step),
         "seed": seed,
-        "degraded_psnr_db": psnr(images / 255, degraded),
-        "psnr_db": psnr(images / 255, restored),
+        "degraded_psnr_db": round(pictures.psnr(images / 255, degraded), 4),
+        "psnr_db": round(pictures.psnr(images / 255, restored), 4),
     }
     shown = [x[:_SHOWN] for x in (images / 255, degraded, restored)]
     return row, pictures.grid(np.concatenate(shown), len(shown[0]))
-
-
-def psnr(a: Float[np.ndarray, "n h w c"], b: Float[np.ndarray, "n h w c"]) -> float:
-    """Give the PSNR of the mean error of images, in dB; under noise they may leave [0, 1]."""
-    return round(float(-10 * np.log10(np.mean((a - b) ** 2))), 4)
 
 
 def _degraded(model: Any, images: Array, keys: Array) -> Array:

@@ -18,7 +18,7 @@ from jaxtyping import Array, PRNGKeyArray
 from dfm import config as configs
 from dfm import train
 from dfm.batch import Batch
-from experiments import datasets, latents, markdown, rows, run
+from experiments import datasets, latents, markdown, pictures, rows, run
 from models import spatial_vae
 from models.layers import adversarial
 
@@ -90,8 +90,7 @@ def loss(model: spatial_vae.Model, batch: Batch, key: PRNGKeyArray) -> tuple[Arr
 
 def psnr(model: spatial_vae.Model, images: np.ndarray) -> float:
     """Measure the PSNR of images, in dB, over all of them."""
-    made = latents.decode(model, latents.encode(model, images))
-    return float(-10 * np.log10(np.mean((made - images / 255) ** 2)))
+    return pictures.psnr(latents.reconstruct(model, images), images / 255)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from flax import nnx
 
 from dfm import image, train
 from dfm.batch import Batch
-from experiments import datasets, restore, rows
+from experiments import datasets, pictures, restore, rows
 from experiments import train as training
 from models import restoration
 
@@ -75,7 +75,7 @@ def test_the_loss_is_the_mean_of_the_error_it_names():
 def test_psnr_is_that_of_the_mean_error():
     a = np.zeros((2, 4, 4, 1))
     b = np.stack([np.full((4, 4, 1), 0.1), np.full((4, 4, 1), 0.01)])
-    assert restore.psnr(a, b) == pytest.approx(-10 * np.log10((1e-2 + 1e-4) / 2), abs=1e-4)
+    assert pictures.psnr(a, b) == pytest.approx(-10 * np.log10((1e-2 + 1e-4) / 2), abs=1e-4)
 
 
 def test_a_training_is_measured(tmp_path, monkeypatch, capsys):
