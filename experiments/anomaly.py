@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from flax import nnx
 
 import models
 from dfm import config as configs
 from dfm import console, registry, train
-from experiments import datasets, latents, markdown, rows, run
+from experiments import datasets, fits, latents, markdown, rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +68,7 @@ def measure(data: datasets.Dataset, config: Config, held: int) -> rows.Row:
     if not hasattr(module.Model, "encode"):
         raise ValueError(f"{config.model} does not reconstruct; choose an autoencoder")
     rest = datasets.Split(*(values[data.train.labels != held] for values in data.train))
-    settings = configs.make(module.Config, config.settings, "settings")
-    model = module.Model(settings, rest.images.shape, rngs=nnx.Rngs(config.train.seed))
-    trained = train.fit(model, run.Loss(module.loss), run.arrays(rest), config.train)
+    trained = fits.fit(config.model, config.settings, rest, config.train)
     made = latents.reconstruct(trained, data.test.images)
     errors = np.mean((made - data.test.images / 255) ** 2, axis=(1, 2, 3))
     return {"auroc": round(float(roc_auc_score(data.test.labels == held, errors)), 4)}

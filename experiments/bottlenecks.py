@@ -15,13 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from flax import nnx
 from jaxtyping import Float
 
-import models
 from dfm import config as configs
-from dfm import console, registry, train
-from experiments import datasets, latents, markdown, rows, run
+from dfm import console, train
+from experiments import datasets, fits, latents, markdown, rows
 
 _PCA = "PCA"
 
@@ -82,11 +80,9 @@ def measure(data: datasets.Dataset, config: Config, key: rows.Row) -> rows.Row:
     """
     if key["method"] == _PCA:
         return scores(data, _by_pca(data, key["latent"]))
-    module = registry.get(models, key["model"])
-    settings = configs.make(module.Config, key["settings"] | {"latent": key["latent"]}, "settings")
-    model = module.Model(settings, data.train.images.shape, rngs=nnx.Rngs(config.train.seed))
+    settings = key["settings"] | {"latent": key["latent"]}
     pace = dataclasses.replace(config.train, learning_rate=key["learning_rate"])
-    trained = train.fit(model, run.Loss(module.loss), run.arrays(data.train), pace)
+    trained = fits.fit(key["model"], settings, data.train, pace)
     return scores(data, latents.reconstruct(trained, data.test.images))
 
 

@@ -9,12 +9,10 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from flax import nnx
 from jaxtyping import Int
 
 from dfm import console, train
-from experiments import batches, command, datasets, draws, latents, markdown, rows, run
-from models import classifier
+from experiments import batches, command, datasets, draws, fits, latents, markdown, rows, run
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -89,10 +87,8 @@ def stratified(labels: Int[np.ndarray, " n"], share: float, seed: int) -> Int[np
 
 
 def _from_scratch(part: datasets.Split, test: datasets.Split, steps: int, seed: int) -> float:
-    config = classifier.Config(classes=1 + int(part.labels.max()))
-    model = classifier.Model(config, part.images.shape, rngs=nnx.Rngs(seed))
-    settings = train.Config(steps=steps, batch=min(128, len(part.labels)), learning_rate=2e-3, seed=seed)
-    trained = train.fit(model, run.Loss(classifier.loss), run.arrays(part), settings)
+    config = train.Config(steps=steps, batch=min(128, len(part.labels)), learning_rate=2e-3, seed=seed)
+    trained = fits.fit("classifier", {"classes": 1 + int(part.labels.max())}, part, config)
     logits = batches.apply(trained, lambda model, x: model(x / 255), test.images)
     return float(np.mean(logits.argmax(1) == test.labels))
 
