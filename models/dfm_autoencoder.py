@@ -12,10 +12,9 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm.batch import Batch
-from models.layers import errors, hypernetwork, normal
+from models.layers import errors, hypernetwork, likelihood, normal
 from models.layers.convolutional import Encoder
 from models.layers.hypernetwork import Hypernetwork
-from models.layers.likelihood import Likelihood
 
 _EPSILON = 1e-6  # keeps log odds finite
 
@@ -52,7 +51,7 @@ class Model(nnx.Module):
 
     def __init__(self, config: Config, shape: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
         _, self.height, self.width, channels = shape
-        self.config, self.likelihood = config, Likelihood(config.likelihood, "best", 0.1)
+        self.config = config
         self.encoder = Encoder(shape[1:], config.convolutions, config.dense, 2 * config.latent, rngs=rngs)
         self.hypernetwork = Hypernetwork(
             config.latent, config.hidden, config.width, config.depth, channels, config.gain, rngs=rngs
@@ -77,7 +76,7 @@ def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str
     posterior = model.posterior(batch.images)
     z = normal.sample(posterior, key) if model.config.beta else posterior.mean
     images = model.decode(z)
-    fit = jnp.mean(model.likelihood(_log_odds(images), batch.images))
+    fit = _FITS[model.config.likelihood](images, batch.images)
     kl = jnp.mean(jnp.sum(normal.kl(posterior), axis=1))
     value = (model.config.beta * kl - fit) / batch.images[0].size
     return value, {"psnr_db": errors.psnr(errors.mse(images, batch.images)), "kl_nats": kl}
@@ -88,5 +87,9 @@ def sample(model: Model, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:
     return model.decode(jax.random.normal(key, (n, model.config.latent)))
 
 
-def _log_odds(chances: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    return jax.scipy.special.logit(jnp.clip(chances, _EPSILON, 1 - _EPSILON))
+def _bernoulli(chances: Float[Array, "b h w c"], images: Float[Array, "b h w c"]) -> Float[Array, ""]:
+    log_odds = jax.scipy.special.logit(jnp.clip(chances, _EPSILON, 1 - _EPSILON))
+    return jnp.mean(likelihood.bernoulli(log_odds, images))
+
+
+_FITS = {"gaussian": likelihood.gaussian_at_best, "bernoulli": _bernoulli}

@@ -32,6 +32,14 @@ def test_steps_that_add_noise_have_these_marginals():
         assert of_noise.item() ** 2 == pytest.approx(variance, abs=1e-5)
 
 
+@pytest.mark.parametrize("t", [0.0, 0.3, 1.0])
+def test_diffused_data_have_the_marginals_of_the_schedule(t):
+    x, noise = jnp.full((20_000, 1), 2.0), jax.random.normal(jax.random.key(0), (20_000, 1))
+    diffused, _ = diffusion.diffuse(x, noise, jnp.full(20_000, t))
+    assert diffused.mean() == pytest.approx(2 * np.cos(np.pi / 2 * t), abs=0.03)
+    assert diffused.std() == pytest.approx(np.sin(np.pi / 2 * t), abs=0.03)
+
+
 def test_the_velocity_is_the_derivative_by_the_angle():
     t, turn = jnp.linspace(0, 1, 50), jnp.full(50, 2 / jnp.pi)
     _, derivative = jax.jvp(lambda t: diffusion.diffuse(X, NOISE, t)[0], (t,), (turn,))

@@ -88,6 +88,9 @@ def _dilated_padding(side: int, stride: int, padding: str) -> tuple[int, int]:
     return low, total - low
 
 
+conv = functools.partial(nnx.Conv, conv_general_dilated=general_dilated)
+
+
 class _Window(NamedTuple):
     """Say where patches lie: sides of kernel and images, strides, and padding, along both axes."""
 

@@ -1,6 +1,5 @@
 """Encode images by convolutions that halve, and dense layers, either of them none; decode by the reverse."""
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.layers import convolution, resampling
+from models.layers import convolution, normalization, resampling
 from models.layers.convolution import ConvTranspose
 from models.layers.mlp import MLP
 
@@ -21,8 +20,6 @@ _KERNEL = 4, 4
 _STRIDE = 2, 2
 _SMALL = 3, 3  # kernel where a convolution keeps the size
 _GROUPS = 8
-
-_conv = functools.partial(nnx.Conv, conv_general_dilated=convolution.general_dilated)
 
 
 class Encoder(nnx.Module):
@@ -40,7 +37,7 @@ class Encoder(nnx.Module):
     ) -> None:
         pairs = zip((shape[-1], *convolutions), convolutions, strict=False)
         self.convolutions = nnx.List([_HALVING[down](n, m, rngs) for n, m in pairs])
-        self.norms = nnx.List([_norm(n, rngs) for n in convolutions])
+        self.norms = nnx.List([normalization.group(n, _GROUPS, rngs=rngs) for n in convolutions])
         left = math.prod(_left(shape, convolutions))
         self.mlp = MLP((left, *dense, outputs), rngs=rngs)
 
@@ -67,7 +64,7 @@ class Decoder(nnx.Module):
         self.mlp = MLP((inputs, *dense, math.prod(self.small)), rngs=rngs)
         coarse = convolutions[::-1]
         pairs = zip(coarse, (*coarse[1:], shape[-1]), strict=False)
-        self.norms = nnx.List([_norm(n, rngs) for n in coarse])
+        self.norms = nnx.List([normalization.group(n, _GROUPS, rngs=rngs) for n in coarse])
         self.convolutions = nnx.List([_DOUBLING[up](n, m, rngs) for n, m in pairs])
 
     def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w c"]:
@@ -88,12 +85,14 @@ def pooled(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
 
 _Layer = Callable[[int, int, nnx.Rngs], nnx.Module]
 _HALVING: dict[Down, _Layer] = {
-    "strided": lambda n, m, rngs: _conv(n, m, _KERNEL, _STRIDE, rngs=rngs),
-    "pooled": lambda n, m, rngs: nnx.Sequential(_conv(n, m, _SMALL, rngs=rngs), pooled),
+    "strided": lambda n, m, rngs: convolution.conv(n, m, _KERNEL, _STRIDE, rngs=rngs),
+    "pooled": lambda n, m, rngs: nnx.Sequential(convolution.conv(n, m, _SMALL, rngs=rngs), pooled),
 }
 _DOUBLING: dict[Up, _Layer] = {
     "transposed": lambda n, m, rngs: ConvTranspose(n, m, _KERNEL, _STRIDE, rngs=rngs),
-    "nearest": lambda n, m, rngs: nnx.Sequential(resampling.nearest, _conv(n, m, _SMALL, rngs=rngs)),
+    "nearest": lambda n, m, rngs: nnx.Sequential(
+        resampling.nearest, convolution.conv(n, m, _SMALL, rngs=rngs)
+    ),
 }
 
 
@@ -102,10 +101,6 @@ def _left(shape: Sequence[int], convolutions: Sequence[int]) -> tuple[int, int, 
     height, width, channels = shape
     height, width = (-(-side // 2 ** len(convolutions)) for side in (height, width))
     return height, width, convolutions[-1] if convolutions else channels
-
-
-def _norm(channels: int, rngs: nnx.Rngs) -> nnx.GroupNorm:
-    return nnx.GroupNorm(channels, num_groups=math.gcd(channels, _GROUPS), rngs=rngs)
 
 
 def _activated(norm: nnx.GroupNorm, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:

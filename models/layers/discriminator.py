@@ -1,6 +1,5 @@
 """Tell real images from generated ones, patch by patch (Isola et al., CVPR 2017, 3.2.2)."""
 
-import functools
 import itertools
 from collections.abc import Sequence
 
@@ -9,8 +8,6 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from models.layers import convolution
-
-_conv = functools.partial(nnx.Conv, conv_general_dilated=convolution.general_dilated)
 
 
 class Discriminator(nnx.Module):
@@ -21,9 +18,9 @@ class Discriminator(nnx.Module):
 
     def __init__(self, channels: int, widths: Sequence[int], *, rngs: nnx.Rngs) -> None:
         pairs = itertools.pairwise((channels, *widths))
-        self.layers = nnx.List([_conv(n, m, (4, 4), (2, 2), rngs=rngs) for n, m in pairs])
+        self.layers = nnx.List([convolution.conv(n, m, (4, 4), (2, 2), rngs=rngs) for n, m in pairs])
         # A bias here would be all that a Wasserstein loss leaves undetermined.
-        self.last = _conv(widths[-1], 1, (3, 3), use_bias=False, rngs=rngs)
+        self.last = convolution.conv(widths[-1], 1, (3, 3), use_bias=False, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b p q"]:
         for layer in self.layers:

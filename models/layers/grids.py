@@ -1,6 +1,5 @@
 """Turn images into grids of latents, mix neighboring cells, and blend what overlapping windows show."""
 
-import functools
 from collections.abc import Sequence
 
 import jax
@@ -10,15 +9,13 @@ from jaxtyping import Array, Float
 
 from models.layers import convolution
 
-_conv = functools.partial(nnx.Conv, conv_general_dilated=convolution.general_dilated)
-
 
 class Encoder(nnx.Module):
     """Halve images once for each of `widths`, then map each cell to `outputs` numbers."""
 
     def __init__(self, channels: int, widths: Sequence[int], outputs: int, *, rngs: nnx.Rngs) -> None:
         pairs = zip((channels, *widths[:-1]), widths, strict=True)
-        self.down = nnx.List([_conv(n, m, (4, 4), (2, 2), rngs=rngs) for n, m in pairs])
+        self.down = nnx.List([convolution.conv(n, m, (4, 4), (2, 2), rngs=rngs) for n, m in pairs])
         self.block = Block(widths[-1], rngs=rngs)
         self.last = nnx.Linear(widths[-1], outputs, rngs=rngs)
 
@@ -46,8 +43,8 @@ class Block(nnx.Module):
     """Add what two 3x3 convolutions make of a grid to it (He et al., Identity Mappings, ECCV 2016)."""
 
     def __init__(self, width: int, *, rngs: nnx.Rngs) -> None:
-        self.first = _conv(width, width, (3, 3), rngs=rngs)
-        self.second = _conv(width, width, (3, 3), rngs=rngs)
+        self.first = convolution.conv(width, width, (3, 3), rngs=rngs)
+        self.second = convolution.conv(width, width, (3, 3), rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         return x + self.second(jax.nn.silu(self.first(jax.nn.silu(x))))

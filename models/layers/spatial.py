@@ -1,20 +1,16 @@
 """Encode images of any size as grids of latents, and decode them (Rombach et al., CVPR 2022, G.1)."""
 
-import functools
 import itertools
-import math
 from collections.abc import Sequence
 
 import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.layers import convolution, resampling
+from models.layers import convolution, normalization, resampling
 
 _GROUPS = 8
 _SMALL = 3, 3
-
-_conv = functools.partial(nnx.Conv, conv_general_dilated=convolution.general_dilated)
 
 
 class Encoder(nnx.Module):
@@ -22,9 +18,9 @@ class Encoder(nnx.Module):
 
     def __init__(self, channels: int, widths: Sequence[int], outputs: int, *, rngs: nnx.Rngs) -> None:
         pairs = list(itertools.pairwise(widths))
-        self.first = _conv(channels, widths[0], _SMALL, rngs=rngs)
+        self.first = convolution.conv(channels, widths[0], _SMALL, rngs=rngs)
         self.blocks = nnx.List([Residual(n, rngs=rngs) for n, _ in pairs])
-        self.halve = nnx.List([_conv(n, m, _SMALL, (2, 2), rngs=rngs) for n, m in pairs])
+        self.halve = nnx.List([convolution.conv(n, m, _SMALL, (2, 2), rngs=rngs) for n, m in pairs])
         self.middle = Residual(widths[-1], rngs=rngs)
         self.last = Activated(widths[-1], outputs, rngs=rngs)
 
@@ -40,9 +36,9 @@ class Decoder(nnx.Module):
 
     def __init__(self, inputs: int, widths: Sequence[int], channels: int, *, rngs: nnx.Rngs) -> None:
         pairs = list(itertools.pairwise(widths[::-1]))
-        self.first = _conv(inputs, widths[-1], _SMALL, rngs=rngs)
+        self.first = convolution.conv(inputs, widths[-1], _SMALL, rngs=rngs)
         self.middle = Residual(widths[-1], rngs=rngs)
-        self.after = nnx.List([_conv(n, m, _SMALL, rngs=rngs) for n, m in pairs])
+        self.after = nnx.List([convolution.conv(n, m, _SMALL, rngs=rngs) for n, m in pairs])
         self.blocks = nnx.List([Residual(m, rngs=rngs) for _, m in pairs])
         self.last = Activated(widths[0], channels, rngs=rngs)
 
@@ -68,8 +64,8 @@ class Activated(nnx.Module):
     """Norm over groups of channels, activate, and convolve."""
 
     def __init__(self, inputs: int, outputs: int, *, rngs: nnx.Rngs) -> None:
-        self.norm = nnx.GroupNorm(inputs, num_groups=math.gcd(inputs, _GROUPS), rngs=rngs)
-        self.convolve = _conv(inputs, outputs, _SMALL, rngs=rngs)
+        self.norm = normalization.group(inputs, _GROUPS, rngs=rngs)
+        self.convolve = convolution.conv(inputs, outputs, _SMALL, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w o"]:
         return self.convolve(jax.nn.silu(self.norm(x)))

@@ -5,7 +5,6 @@ Without padding a tile shows its middle alone; then images are framed by mirrori
 
 import functools
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.layers import convolution, resampling
+from models.layers import convolution, normalization, resampling
 from models.layers.convolution import ConvTranspose
 
 _GROUPS = 4
@@ -94,13 +93,7 @@ class _Block(nnx.Module):
     def __init__(
         self, inputs: int, outputs: int, padding: Padding, norm: Norm, condition: int, *, rngs: nnx.Rngs
     ) -> None:
-        conv = functools.partial(
-            nnx.Conv,
-            kernel_size=(3, 3),
-            padding=padding.upper(),
-            conv_general_dilated=convolution.general_dilated,
-            rngs=rngs,
-        )
+        conv = functools.partial(convolution.conv, kernel_size=(3, 3), padding=padding.upper(), rngs=rngs)
         self.first = conv(inputs, outputs)
         self.norm = _NORM[norm](outputs, rngs=rngs)
         self.condition = nnx.Linear(condition, outputs, rngs=rngs) if condition else None
@@ -128,13 +121,9 @@ class _Double(nnx.Module):
         return doubled
 
 
-def _group_norm(channels: int, *, rngs: nnx.Rngs) -> nnx.GroupNorm:
-    return nnx.GroupNorm(channels, num_groups=math.gcd(channels, _GROUPS), rngs=rngs)
-
-
 _NORM: dict[Norm, Callable[..., Callable[[Array], Array]]] = {
     "none": lambda channels, rngs: lambda x: x,
-    "group": _group_norm,
+    "group": functools.partial(normalization.group, groups=_GROUPS),
 }
 _UP: dict[Up, tuple[Callable[..., Any], Callable[..., Array]]] = {
     "transposed": (functools.partial(ConvTranspose, kernel_size=(2, 2), strides=(2, 2)), lambda x, _: x),

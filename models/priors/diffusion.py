@@ -15,7 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm import train
-from models.layers.diffusion import TIME, Time, diffuse, times
+from models.layers import diffusion
 from models.priors import _latents, gaussian
 
 _ZEROS = nnx.initializers.zeros
@@ -45,7 +45,7 @@ class Block(nnx.Module):
 
     def __init__(self, width: int, *, rngs: nnx.Rngs) -> None:
         self.norm = nnx.LayerNorm(width, rngs=rngs)
-        self.time = nnx.Linear(TIME, 2 * width, kernel_init=_ZEROS, rngs=rngs)
+        self.time = nnx.Linear(diffusion.TIME, 2 * width, kernel_init=_ZEROS, rngs=rngs)
         self.first = nnx.Linear(width, width, rngs=rngs)
         self.second = nnx.Linear(width, width, kernel_init=_ZEROS, rngs=rngs)
 
@@ -58,7 +58,7 @@ class Network(nnx.Module):
     """Predict the velocity of latents under noise."""
 
     def __init__(self, d: int, config: Config, *, rngs: nnx.Rngs) -> None:
-        self.time = Time(rngs=rngs)
+        self.time = diffusion.Time(rngs=rngs)
         self.first = nnx.Linear(d, config.width, rngs=rngs)
         self.blocks = nnx.List([Block(config.width, rngs=rngs) for _ in range(config.blocks)])
         self.norm = nnx.LayerNorm(config.width, rngs=rngs)
@@ -106,8 +106,8 @@ def fit(
 def loss(network: Network, x: Float[Array, "b d"], key: PRNGKeyArray) -> tuple[Array, train.Metrics]:
     """Give the mean square error of velocities."""
     of_time, of_noise = jax.random.split(key)
-    t = times(of_time, len(x))
-    diffused, velocity = diffuse(x, jax.random.normal(of_noise, x.shape), t)
+    t = diffusion.times(of_time, len(x))
+    diffused, velocity = diffusion.diffuse(x, jax.random.normal(of_noise, x.shape), t)
     return jnp.mean((network(diffused, t) - velocity) ** 2), {}
 
 
