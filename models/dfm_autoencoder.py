@@ -31,6 +31,7 @@ class Config:
         width: of the Fourier network.
         depth: hidden activations of the Fourier network.
         gain: how fast its coefficients follow the MLP.
+        stride: between the pixels, each way, that a step of training evaluates; 1 for all.
         likelihood: of a pixel given z: "gaussian" of the best deviation for each batch, or "bernoulli".
         beta: weight of KL(q(z | x) || N(0, I)); with 0, z is what the encoder says, without noise.
     """
@@ -42,6 +43,7 @@ class Config:
     width: int = 4
     depth: int = 4
     gain: float = 1.0
+    stride: int = 1
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     beta: float = 0.0
 
@@ -67,19 +69,24 @@ class Model(nnx.Module):
 
     def decode(self, z: Float[Array, "b d"], scale: int = 1) -> Float[Array, "b h w c"]:
         """Evaluate the networks of latents at every pixel, or `scale` times as many each way: in (0, 1)."""
-        x = hypernetwork.positions(scale * self.height, scale * self.width)
+        return self.evaluate(z, hypernetwork.positions(scale * self.height, scale * self.width))
+
+    def evaluate(self, z: Float[Array, "b d"], x: Float[Array, "h w 2"]) -> Float[Array, "b h w c"]:
+        """Evaluate the networks of latents at positions in turns: in (0, 1)."""
         return hypernetwork.in_unit(hypernetwork.evaluate(self.hypernetwork(z), x))
 
 
 def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
     """Compute the negative ELBO, in nats a pixel's value."""
-    posterior = model.posterior(batch.images)
-    z = normal.sample(posterior, key) if model.config.beta else posterior.mean
-    images = model.decode(z)
-    fit = _FITS[model.config.likelihood](images, batch.images)
+    config, posterior = model.config, model.posterior(batch.images)
+    noise, offset = jax.random.split(key)
+    z = normal.sample(posterior, noise) if config.beta else posterior.mean
+    x, wanted = hypernetwork.thin(batch.images, config.stride, offset)
+    images = model.evaluate(z, x)
+    fit = _FITS[config.likelihood](images, wanted) / wanted[0].size
     kl = jnp.mean(jnp.sum(normal.kl(posterior), axis=1))
-    value = (model.config.beta * kl - fit) / batch.images[0].size
-    return value, {"psnr_db": errors.psnr(errors.mse(images, batch.images)), "kl_nats": kl}
+    value = config.beta * kl / batch.images[0].size - fit
+    return value, {"psnr_db": errors.psnr(errors.mse(images, wanted)), "kl_nats": kl}
 
 
 def sample(model: Model, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:

@@ -25,6 +25,7 @@ class Config:
         width: of the Fourier network.
         depth: hidden activations of the Fourier network.
         gain: how fast its coefficients follow the MLP.
+        stride: between the pixels, each way, that a step of training evaluates; 1 for all.
         penalty: weight of |z|^2 / 2 over the number of pixels' values, which keeps latents near N(0, 1).
         fit_steps: with which an image is encoded.
         fit_rate: learning rate of that.
@@ -35,6 +36,7 @@ class Config:
     width: int = 4
     depth: int = 4
     gain: float = 1.0
+    stride: int = 1
     penalty: float = 1e-3
     fit_steps: int = 200
     fit_rate: float = 0.05
@@ -45,6 +47,7 @@ class Model(nnx.Module):
 
     def __init__(self, config: Config, shape: tuple[int, ...], *, rngs: nnx.Rngs) -> None:
         count, self.height, self.width, channels = shape
+        self.values = self.height * self.width * channels
         self.config = config
         self.latents = nnx.Param(0.1 * jax.random.normal(rngs.params(), (count, config.latent)))
         self.hypernetwork = Hypernetwork(
@@ -53,22 +56,29 @@ class Model(nnx.Module):
 
     def decode(self, z: Float[Array, "b d"], scale: int = 1) -> Float[Array, "b h w c"]:
         """Evaluate the networks of latents at every pixel, or `scale` times as many each way: in (0, 1)."""
-        x = hypernetwork.positions(scale * self.height, scale * self.width)
+        return self.evaluate(z, hypernetwork.positions(scale * self.height, scale * self.width))
+
+    def evaluate(self, z: Float[Array, "b d"], x: Float[Array, "h w 2"]) -> Float[Array, "b h w c"]:
+        """Evaluate the networks of latents at positions in turns: in (0, 1)."""
         return hypernetwork.in_unit(hypernetwork.evaluate(self.hypernetwork(z), x))
 
     def encode(self, images: Float[Array, "b h w c"]) -> Float[Array, "b d"]:
         """Fit a latent to each image, from the mean of the training latents on."""
         start = jnp.broadcast_to(self.latents[...].mean(0), (len(images), self.config.latent))
-        return latent_fit.fit(
-            lambda z: _objective(self, z, images)[0], start, self.config.fit_steps, self.config.fit_rate
-        )
+
+        def objective(z: Float[Array, "b d"]) -> Float[Array, " b"]:
+            return _objective(self, z, errors.mse(self.decode(z), images))
+
+        return latent_fit.fit(objective, start, self.config.fit_steps, self.config.fit_rate)
 
 
 def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
     """Compute the mean squared error in [-1, 1] (thesis, eq. 4.8) plus the penalty of latents."""
     z = model.latents[...][batch.indices]
-    value, mse = _objective(model, z, batch.images)
-    return jnp.mean(value), {"psnr_db": errors.psnr(mse), "latent": jnp.sqrt(jnp.mean(z**2))}
+    x, wanted = hypernetwork.thin(batch.images, model.config.stride, key)
+    mse = errors.mse(model.evaluate(z, x), wanted)
+    value = jnp.mean(_objective(model, z, mse))
+    return value, {"psnr_db": errors.psnr(mse), "latent": jnp.sqrt(jnp.mean(z**2))}
 
 
 def sample(model: Model, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:
@@ -76,8 +86,5 @@ def sample(model: Model, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:
     return model.decode(jax.random.normal(key, (n, model.config.latent)))
 
 
-def _objective(
-    model: Model, z: Float[Array, "b d"], images: Float[Array, "b h w c"]
-) -> tuple[Float[Array, " b"], Float[Array, " b"]]:
-    mse = errors.mse(model.decode(z), images)
-    return 4 * mse + model.config.penalty * 0.5 * jnp.sum(z**2, axis=1) / images[0].size, mse
+def _objective(model: Model, z: Float[Array, "b d"], mse: Float[Array, " b"]) -> Float[Array, " b"]:
+    return 4 * mse + model.config.penalty * 0.5 * jnp.sum(z**2, axis=1) / model.values

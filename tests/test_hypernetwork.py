@@ -34,6 +34,22 @@ def test_a_layer_of_an_image_is_eq_4_5():
     np.testing.assert_allclose(fourier.layer(stored, jnp.asarray(x)[None])[0], wanted, atol=1e-5)
 
 
+def test_thinned_pixels_are_those_of_the_image_at_their_positions_and_each_has_its_turn():
+    images = hypernetwork.positions(4, 6)[None]
+    seen = set()
+    for i in range(40):
+        x, thinned = hypernetwork.thin(images, 2, jax.random.key(i))
+        assert x.shape == (2, 3, 2)
+        np.testing.assert_array_equal(x, thinned[0])
+        seen |= {tuple(position) for position in np.asarray(x).reshape(-1, 2)}
+    assert len(seen) == 4 * 6
+
+
+def test_a_stride_that_does_not_divide_is_refused():
+    with pytest.raises(ValueError, match="choose one that does"):
+        hypernetwork.thin(jnp.zeros((1, 4, 6, 1)), 4, jax.random.key(0))
+
+
 @pytest.mark.parametrize(("width", "depth"), [(2, 2), (4, 4), (6, 8), (8, 4)])
 def test_images_start_smooth_at_any_width_and_depth(width, depth):
     made = jax.jit(hypernetwork.Hypernetwork(8, (32,), width, depth, 1, 1.0, rngs=nnx.Rngs(0)))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm import network
 from models.layers.mlp import MLP
@@ -55,6 +55,31 @@ def positions(height: int, width: int) -> Float[Array, "h w 2"]:
     """Give the centers of the pixels of an image that spans half a turn each way."""
     y, x = ((jnp.arange(n) + 0.5) / (2 * n) - 0.25 for n in (height, width))
     return jnp.stack(jnp.meshgrid(x, y), axis=-1)
+
+
+def thin(
+    images: Float[Array, "b h w c"], stride: int, key: PRNGKeyArray
+) -> tuple[Float[Array, "h/s w/s 2"], Float[Array, "b h/s w/s c"]]:
+    """Choose every `stride`-th pixel each way, from a random one on: positions, and colors there.
+
+    Networks are evaluated at that many fewer, and the gradient of a mean over pixels stays right on average.
+
+    Raises:
+        ValueError: the stride does not divide height and width.
+    """
+    _, height, width, _ = images.shape
+    if height % stride or width % stride:
+        raise ValueError(
+            f"the stride {stride} does not divide {height} x {width}; choose one that does, or 1"
+        )
+    y, x = jax.random.randint(key, (2,), 0, stride)
+
+    def chosen(grid: Float[Array, "b h w c"]) -> Float[Array, "b h/s w/s c"]:
+        return grid.reshape(-1, height // stride, stride, width // stride, stride, grid.shape[-1])[
+            :, :, y, :, x
+        ]
+
+    return chosen(positions(height, width)[None])[0], chosen(images)
 
 
 def in_unit(color: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
