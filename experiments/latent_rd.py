@@ -4,7 +4,6 @@ For each photo, a file at each lambda. Rows go to a JSON-lines file one by one; 
 measured again.
 """
 
-import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,30 +35,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = config.command_line(Config, __doc__, arguments)
     try:
         entry = contestant.named(f"latent:{settings.preset}")
-        facts = rows.facts()
-        for name in settings.images:
-            for lambda_ in settings.lambdas:
-                price = Price(lambda_=lambda_)
-                key = {"image": name, "codec": entry.name, "settings": dataclasses.asdict(price)}
-                if rows.find(rows.read(settings.results), key) is None:
-                    rows.append(settings.results, measure(name, entry, price) | facts)
+        keys = [
+            {"image": name, "codec": entry.name, "settings": {"lambda_": lambda_}}
+            for name in settings.images
+            for lambda_ in settings.lambdas
+        ]
+        rows.complete(settings.results, keys, lambda key: measure(entry, key))
     except (OSError, ValueError) as error:
         sys.exit(f"latent_rd: {error}")
 
 
-def measure(name: str, entry: contestant.Contestant, price: Price) -> rows.Row:
+def measure(entry: contestant.Contestant, key: rows.Row) -> rows.Row:
     """Make a file, decode it, and tell its bytes, its quality and its seconds.
 
     Raises:
         ValueError: the preset cannot.
     """
-    image = kodak.read(name)
+    image = kodak.read(key["image"])
     image = image.reshape(*image.shape[:2], -1)
-    file = contestant.make(entry, image, price)
-    row = result.measure(image, entry, file).row(name, {"split": dfm.info(file.data)["split"]})
-    told = f"{name} lambda {price.lambda_:g}: {row['bytes']} bytes, {row['psnr_db']} dB"
-    print(f"{told}, {row['encode_seconds']:.0f} s", file=sys.stderr, flush=True)
-    return row
+    file = contestant.make(entry, image, Price(**key["settings"]))
+    return result.measure(image, entry, file).row(key["image"], {"split": dfm.info(file.data)["split"]})
 
 
 if __name__ == "__main__":

@@ -100,6 +100,10 @@ def prepare(config: Config, folder: str | os.PathLike[str]) -> Run:
     settings = configs.make(module.Config, config.settings, "settings")
     first, unit = None, 1.0
     if config.latents_of:
+        if hasattr(module.Model, "encode"):
+            raise ValueError(
+                f"{config.model} encodes images, not latents; learn these by a model without encoder"
+            )
         first = open(config.latents_of)
         data, unit = _latents(first)
     else:

@@ -53,17 +53,16 @@ def measure(settings: Config) -> None:
     """
     image = kodak.crop(settings.photo, settings.side)
     image = image.reshape(*image.shape[:2], -1)
-    facts = rows.facts()
-    done = rows.read(settings.results)
-    for seed, width, depth in itertools.product(settings.seeds, settings.widths, settings.depths):
-        key = _setting(settings) | {"width": width, "depth": depth, "seed": seed}
-        if rows.find(done, key) is None:
-            shape = Shape(width=width, depth=depth, channels=image.shape[2])
-            row = key | thesis.measure(image, shape, settings.steps, seed) | facts
-            rows.append(settings.results, row)
-            print(
-                f"width {width}, depth {depth}, seed {seed}: {row['psnr_db']} dB", file=sys.stderr, flush=True
-            )
+    keys = [
+        _setting(settings) | {"width": width, "depth": depth, "seed": seed}
+        for seed, width, depth in itertools.product(settings.seeds, settings.widths, settings.depths)
+    ]
+
+    def fitted(key: rows.Row) -> rows.Row:
+        shape = Shape(width=key["width"], depth=key["depth"], channels=image.shape[2])
+        return thesis.measure(image, shape, settings.steps, key["seed"])
+
+    rows.complete(settings.results, keys, fitted)
 
 
 def matches(row: rows.Row, settings: Config) -> bool:

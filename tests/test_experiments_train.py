@@ -129,6 +129,11 @@ def test_a_wrong_configuration_is_one_line(tmp_path, override, said):
     assert not (tmp_path / "metrics.jsonl").exists() or logged(tmp_path, "step") == []
 
 
+def test_a_model_that_encodes_images_does_not_learn_latents(tmp_path):
+    with pytest.raises(SystemExit, match="encodes images, not latents"):
+        training.main(command(tmp_path, 'data=""', "latents_of=runs/other"))
+
+
 def test_a_folder_where_nothing_was_trained_takes_another_configuration(tmp_path):
     with pytest.raises(SystemExit, match="1500 examples"):
         training.main(command(tmp_path, "train.steps=5", "train.batch=1600"))
