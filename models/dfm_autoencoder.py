@@ -4,7 +4,6 @@ With `beta` above 0 it is a variational one (Kingma and Welling, ICLR 2014).
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,8 +14,7 @@ from dfm.batch import Batch
 from models.layers import errors, hypernetwork, likelihood, normal
 from models.layers.convolutional import Encoder
 from models.layers.hypernetwork import Hypernetwork
-
-_EPSILON = 1e-6  # keeps log odds finite
+from models.layers.likelihood import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +30,8 @@ class Config:
         depth: hidden activations of the Fourier network.
         gain: how fast its coefficients follow the MLP.
         stride: between the pixels, each way, that a step of training evaluates; 1 for all.
-        likelihood: of a pixel given z: "gaussian" of the best deviation for each batch, or "bernoulli".
+        likelihood: of a pixel given z: "gaussian" (L2) or "laplace" (L1), of the best deviation for each
+            batch, or "bernoulli".
         beta: weight of KL(q(z | x) || N(0, I)); with 0, z is what the encoder says, without noise.
     """
 
@@ -44,7 +43,7 @@ class Config:
     depth: int = 4
     gain: float = 1.0
     stride: int = 1
-    likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
+    likelihood: Kind = "gaussian"
     beta: float = 0.0
 
 
@@ -83,7 +82,7 @@ def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str
     z = normal.sample(posterior, noise) if config.beta else posterior.mean
     x, wanted = hypernetwork.thin(batch.images, config.stride, offset)
     images = model.evaluate(z, x)
-    fit = _FITS[config.likelihood](images, wanted) / wanted[0].size
+    fit = likelihood.at_best(config.likelihood, images, wanted) / wanted[0].size
     kl = jnp.mean(jnp.sum(normal.kl(posterior), axis=1))
     value = config.beta * kl / batch.images[0].size - fit
     return value, {"psnr_db": errors.psnr(errors.mse(images, wanted)), "kl_nats": kl}
@@ -92,11 +91,3 @@ def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str
 def sample(model: Model, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:
     """Decode latents drawn from N(0, I)."""
     return model.decode(jax.random.normal(key, (n, model.config.latent)))
-
-
-def _bernoulli(chances: Float[Array, "b h w c"], images: Float[Array, "b h w c"]) -> Float[Array, ""]:
-    log_odds = jax.scipy.special.logit(jnp.clip(chances, _EPSILON, 1 - _EPSILON))
-    return jnp.mean(likelihood.bernoulli(log_odds, images))
-
-
-_FITS = {"gaussian": likelihood.gaussian_at_best, "bernoulli": _bernoulli}

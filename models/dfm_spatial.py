@@ -16,6 +16,7 @@ from dfm.batch import Batch
 from models.layers import errors, hypernetwork, likelihood, normal
 from models.layers.grids import Encoder, Mixer, blend
 from models.layers.hypernetwork import Hypernetwork
+from models.layers.likelihood import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class Config:
         width: of the Fourier networks.
         depth: hidden activations of the Fourier networks.
         gain: how fast their coefficients follow the MLP.
+        likelihood: of a pixel given z: "gaussian" (L2) or "laplace" (L1), of the best deviation for each
+            batch, or "bernoulli".
         beta: weight of KL(q(z | x) || N(0, I)); with 0, z is what the encoder says, without noise.
     """
 
@@ -43,6 +46,7 @@ class Config:
     width: int = 3
     depth: int = 2
     gain: float = 1.0
+    likelihood: Kind = "gaussian"
     beta: float = 0.0
 
 
@@ -78,11 +82,11 @@ class Model(nnx.Module):
 
 
 def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
-    """Compute the negative ELBO, with a normal likelihood of the best deviation, in nats a pixel's value."""
+    """Compute the negative ELBO, in nats a pixel's value."""
     posterior = model.posterior(batch.images)
     z = normal.sample(posterior, key) if model.config.beta else posterior.mean
     images = model.decode(z)
-    fit = likelihood.gaussian_at_best(images, batch.images)
+    fit = likelihood.at_best(model.config.likelihood, images, batch.images)
     kl = jnp.mean(jnp.sum(normal.kl(posterior), axis=(1, 2, 3)))
     value = (model.config.beta * kl - fit) / batch.images[0].size
     return value, {"psnr_db": errors.psnr(errors.mse(images, batch.images)), "kl_nats": kl}

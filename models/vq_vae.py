@@ -77,7 +77,7 @@ def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str
     z = model.encoder(batch.images)
     quantized = model.quantizer(z)
     mean = model.mean(quantizer.straight_through(z, quantized.chosen.sum(-2)))
-    fit = likelihood.gaussian_at_best(mean, batch.images) / batch.images[0].size
+    fit = likelihood.at_best("gaussian", mean, batch.images) / batch.images[0].size
     commitment = quantizer.commitment(quantized)
     value = model.quantizer.learn(quantized, key) + model.config.beta * commitment - fit
     return value, {

@@ -31,10 +31,11 @@ def test_black_and_white_has_the_mass_of_scipy():
     np.testing.assert_allclose(likelihood.bernoulli(logits, binary), wanted, rtol=1e-5)
 
 
-def test_no_deviation_is_better_than_the_best():
-    best = likelihood.gaussian_at_best(MEAN, IMAGES)
+@pytest.mark.parametrize("kind", ["gaussian", "laplace"])
+def test_no_deviation_is_better_than_the_best(kind):
+    best = likelihood.at_best(kind, MEAN, IMAGES)
     deviations = jnp.log(jnp.linspace(0.1, 1, 500))
-    others = jax.vmap(lambda log: likelihood.gaussian(MEAN, log, IMAGES).mean())(deviations)
+    others = jax.vmap(lambda log: getattr(likelihood, kind)(MEAN, log, IMAGES).mean())(deviations)
     assert (others <= best + 1e-3).all()
     np.testing.assert_allclose(others.max(), best, rtol=1e-3)
 

@@ -61,7 +61,7 @@ def test_the_encoder_learns_as_if_it_gave_the_quantized_vectors():
     quantized = model.quantizer(z).chosen.sum(-2)
 
     def misfit(shift):
-        return -likelihood.gaussian_at_best(model.mean(quantized + shift), IMAGES) / IMAGES[0].size
+        return -likelihood.at_best("gaussian", model.mean(quantized + shift), IMAGES) / IMAGES[0].size
 
     wanted = jax.jit(jax.grad(misfit))(jnp.zeros(3))
     np.testing.assert_allclose(step(model)[2].encoder.last.bias[...], wanted, rtol=1e-4)

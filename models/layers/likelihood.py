@@ -9,6 +9,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 _LOG_2PI = 1.8378770664093453
+_EPSILON = 1e-6  # keeps log odds finite
 
 Image = Float[Array, "b h w c"]
 Kind = Literal["gaussian", "laplace", "bernoulli"]
@@ -53,16 +54,17 @@ def gaussian(mean: Image, log_deviation: Float[Array, ""], images: Image) -> Flo
     return jnp.sum(-0.5 * (z**2 + _LOG_2PI) - log_deviation, axis=(1, 2, 3))
 
 
-def gaussian_at_best(mean: Image, images: Image) -> Float[Array, ""]:
-    """Average as `gaussian` at the deviation that suits the batch best (Rybkin et al., ICML 2021, 3.2)."""
-    mse = jnp.mean((images - mean) ** 2)
-    return -0.5 * images[0].size * (jnp.log(mse) + _LOG_2PI + 1)
-
-
 def laplace(mean: Image, log_scale: Float[Array, ""], images: Image) -> Float[Array, " b"]:
     """Take errors as Laplace's, of one scale for all pixels (L1)."""
     z = jnp.abs(images - mean) * jnp.exp(-log_scale)
     return jnp.sum(-z - log_scale - jnp.log(2.0), axis=(1, 2, 3))
+
+
+def at_best(kind: Kind, mean: Image, images: Image) -> Float[Array, ""]:
+    """Average over images, from means, at the deviation that suits them best (Rybkin et al., 2021, 3.2)."""
+    if kind in _BEST:
+        return jnp.mean(_DENSITIES[kind](mean, _BEST[kind](mean, images), images))
+    return jnp.mean(bernoulli(jax.scipy.special.logit(jnp.clip(mean, _EPSILON, 1 - _EPSILON)), images))
 
 
 _BEST: dict[Kind, Callable[[Image, Image], Array]] = {
