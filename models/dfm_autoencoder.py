@@ -68,11 +68,8 @@ class Model(nnx.Module):
 
     def decode(self, z: Float[Array, "b d"], scale: int = 1) -> Float[Array, "b h w c"]:
         """Evaluate the networks of latents at every pixel, or `scale` times as many each way: in (0, 1)."""
-        return self.evaluate(z, hypernetwork.positions(scale * self.height, scale * self.width))
-
-    def evaluate(self, z: Float[Array, "b d"], x: Float[Array, "h w 2"]) -> Float[Array, "b h w c"]:
-        """Evaluate the networks of latents at positions in turns: in (0, 1)."""
-        return hypernetwork.in_unit(hypernetwork.evaluate(self.hypernetwork(z), x))
+        x = hypernetwork.positions(scale * self.height, scale * self.width)
+        return hypernetwork.images(self.hypernetwork(z), x)
 
 
 def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
@@ -81,7 +78,7 @@ def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str
     noise, offset = jax.random.split(key)
     z = normal.sample(posterior, noise) if config.beta else posterior.mean
     x, wanted = hypernetwork.thin(batch.images, config.stride, offset)
-    images = model.evaluate(z, x)
+    images = hypernetwork.images(model.hypernetwork(z), x)
     fit = likelihood.at_best(config.likelihood, images, wanted) / wanted[0].size
     kl = jnp.mean(jnp.sum(normal.kl(posterior), axis=1))
     value = config.beta * kl / batch.images[0].size - fit

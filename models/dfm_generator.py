@@ -56,11 +56,8 @@ class Model(nnx.Module):
 
     def decode(self, z: Float[Array, "b d"], scale: int = 1) -> Float[Array, "b h w c"]:
         """Evaluate the networks of latents at every pixel, or `scale` times as many each way: in (0, 1)."""
-        return self.evaluate(z, hypernetwork.positions(scale * self.height, scale * self.width))
-
-    def evaluate(self, z: Float[Array, "b d"], x: Float[Array, "h w 2"]) -> Float[Array, "b h w c"]:
-        """Evaluate the networks of latents at positions in turns: in (0, 1)."""
-        return hypernetwork.in_unit(hypernetwork.evaluate(self.hypernetwork(z), x))
+        x = hypernetwork.positions(scale * self.height, scale * self.width)
+        return hypernetwork.images(self.hypernetwork(z), x)
 
     def encode(self, images: Float[Array, "b h w c"]) -> Float[Array, "b d"]:
         """Fit a latent to each image, from the mean of the training latents on."""
@@ -76,7 +73,7 @@ def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str
     """Compute the mean squared error in [-1, 1] (thesis, eq. 4.8) plus the penalty of latents."""
     z = model.latents[...][batch.indices]
     x, wanted = hypernetwork.thin(batch.images, model.config.stride, key)
-    mse = errors.mse(model.evaluate(z, x), wanted)
+    mse = errors.mse(hypernetwork.images(model.hypernetwork(z), x), wanted)
     value = jnp.mean(_objective(model, z, mse))
     return value, {"psnr_db": errors.psnr(mse), "latent": jnp.sqrt(jnp.mean(z**2))}
 

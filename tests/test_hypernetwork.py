@@ -45,9 +45,10 @@ def test_thinned_pixels_are_those_of_the_image_at_their_positions_and_each_has_i
     assert len(seen) == 4 * 6
 
 
-def test_a_stride_that_does_not_divide_is_refused():
+@pytest.mark.parametrize("stride", [-2, 0, 4])
+def test_a_stride_that_does_not_divide_is_refused(stride):
     with pytest.raises(ValueError, match="choose one that does"):
-        hypernetwork.thin(jnp.zeros((1, 4, 6, 1)), 4, jax.random.key(0))
+        hypernetwork.thin(jnp.zeros((1, 4, 6, 1)), stride, jax.random.key(0))
 
 
 @pytest.mark.parametrize(("width", "depth"), [(2, 2), (4, 4), (6, 8), (8, 4)])

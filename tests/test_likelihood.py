@@ -40,6 +40,14 @@ def test_no_deviation_is_better_than_the_best(kind):
     np.testing.assert_allclose(others.max(), best, rtol=1e-3)
 
 
+def test_the_best_of_black_and_white_takes_chances_as_the_log_odds_that_they_are():
+    binary, logits = (IMAGES > 0.5).astype(np.float32), 3 * MEAN - 1
+    wanted = likelihood.bernoulli(logits, binary).mean()
+    np.testing.assert_allclose(
+        likelihood.at_best("bernoulli", nnx.sigmoid(logits), binary), wanted, rtol=1e-5
+    )
+
+
 def optimum(kind, values):
     """Find the mean, the same for all images, at which their likelihood is largest."""
     density = likelihood.Likelihood(kind, "fixed", 0.2)

@@ -51,6 +51,11 @@ def evaluate(coefficients: network.Network, x: Float[Array, "h w 2"]) -> Float[A
     return network.apply(coefficients, x)
 
 
+def images(coefficients: network.Network, x: Float[Array, "h w 2"]) -> Float[Array, "b h w c"]:
+    """Evaluate networks at positions in turns, as images: in (0, 1)."""
+    return in_unit(evaluate(coefficients, x))
+
+
 def positions(height: int, width: int) -> Float[Array, "h w 2"]:
     """Give the centers of the pixels of an image that spans half a turn each way."""
     y, x = ((jnp.arange(n) + 0.5) / (2 * n) - 0.25 for n in (height, width))
@@ -58,17 +63,17 @@ def positions(height: int, width: int) -> Float[Array, "h w 2"]:
 
 
 def thin(
-    images: Float[Array, "b h w c"], stride: int, key: PRNGKeyArray
+    batch: Float[Array, "b h w c"], stride: int, key: PRNGKeyArray
 ) -> tuple[Float[Array, "h/s w/s 2"], Float[Array, "b h/s w/s c"]]:
-    """Choose every `stride`-th pixel each way, from a random one on: positions, and colors there.
+    """Choose every `stride`-th pixel of images each way, from a random one on: positions, and colors there.
 
     Networks are evaluated at that many fewer, and the gradient of a mean over pixels stays right on average.
 
     Raises:
-        ValueError: the stride does not divide height and width.
+        ValueError: the stride is not positive, or does not divide height and width.
     """
-    _, height, width, _ = images.shape
-    if height % stride or width % stride:
+    _, height, width, _ = batch.shape
+    if stride < 1 or height % stride or width % stride:
         raise ValueError(
             f"the stride {stride} does not divide {height} x {width}; choose one that does, or 1"
         )
@@ -79,7 +84,7 @@ def thin(
             :, :, y, :, x
         ]
 
-    return chosen(positions(height, width)[None])[0], chosen(images)
+    return chosen(positions(height, width)[None])[0], chosen(batch)
 
 
 def in_unit(color: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
