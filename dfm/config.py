@@ -45,8 +45,7 @@ def load(kind: type[T], path: str | os.PathLike[str], overrides: Iterable[str] =
             table = tomllib.load(file)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{name} is no TOML: {error}") from None
-    for override in overrides:
-        _override(table, override)
+    override(table, overrides)
     return make(kind, table, name)
 
 
@@ -67,6 +66,17 @@ def make(kind: type[T], table: dict[str, Any], name: str) -> T:
     if missing:
         raise ValueError(f"{name} lacks the key {missing[0]!r}; add it")
     return kind(**values)
+
+
+def override(table: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Set keys of `table` by overrides `key=value` or `table.key=value`, and give it back.
+
+    Raises:
+        ValueError: an override lacks "=", or its key goes through what is no table.
+    """
+    for text in overrides:
+        _override(table, text)
+    return table
 
 
 def _override(table: dict[str, Any], text: str) -> None:

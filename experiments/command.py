@@ -19,3 +19,10 @@ def of_training(about: str | None, results: str = "") -> argparse.ArgumentParser
             help=f"gets the rows too, such as experiments/results/{results}.jsonl",
         )
     return parser
+
+
+def add_priors(parser: argparse.ArgumentParser) -> None:
+    """Add settings of priors; read the command line by `parse_intermixed_args` then."""
+    parser.add_argument(
+        "overrides", nargs="*", metavar="PRIOR.KEY=VALUE", help="a prior's setting, as diffusion.width=512"
+    )

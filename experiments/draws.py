@@ -1,6 +1,7 @@
 """Draw images: from a trained model alone, or from a prior over its latents."""
 
 import inspect
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -8,6 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int32
 
+from dfm import config as configs
 from dfm import registry, train
 from experiments import batches, latents
 from experiments.run import Run
@@ -64,10 +66,36 @@ def of_training(training: Run, model: Any) -> Float[np.ndarray, "n ..."]:
     return latents.encode(model, training.data.train.images)
 
 
+def settings(chosen: Iterable[str], overrides: Iterable[str]) -> dict[str, Any]:
+    """Make the `Config` of each of the priors `chosen`, but of "none", of overrides `prior.key=value`.
+
+    Raises:
+        ValueError: an override names no prior of these, or no setting of it, or has a value of another type.
+    """
+    table = configs.override({}, overrides)
+    names = [name for name in chosen if name != "none"]
+    if strange := [name for name in table if name not in names]:
+        raise ValueError(f"{strange[0]!r} is not among the chosen priors, {', '.join(names) or 'none'}")
+    return {
+        name: configs.make(registry.get(priors, name).Config, table.get(name, {}), f"prior {name}")
+        for name in names
+    }
+
+
 def of_prior(
-    training: Run, model: Any, prior: str, n: int, *, seed: int = 0, notify: train.Notify | None = None
+    training: Run,
+    model: Any,
+    prior: str,
+    n: int,
+    *,
+    config: Any = None,
+    seed: int = 0,
+    notify: train.Notify | None = None,
 ) -> Float[np.ndarray, "n h w c"]:
     """Draw images in [0, 1] from a prior fitted on the model's latents, or, with "none", from the model.
+
+    Args:
+        config: settings of the prior, by default its own.
 
     Raises:
         ValueError: there is no such prior, or the model has no latents.
@@ -77,6 +105,6 @@ def of_prior(
     module: ModuleType = registry.get(priors, prior)
     given = of_training(training, model)
     flat = given.reshape(len(given), -1)
-    fitted = module.fit(module.Config(), flat, seed=seed, notify=notify)
+    fitted = module.fit(config or module.Config(), flat, seed=seed, notify=notify)
     drawn = np.asarray(module.sample(fitted, jax.random.key(seed), n))
     return latents.decode(model, drawn.reshape(n, *given.shape[1:]))

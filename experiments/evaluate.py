@@ -1,8 +1,8 @@
-"""Measure what a trained model makes: python -m experiments.evaluate DIR [--priors a,b] [--samples N]
+"""Measure what a trained model makes: python -m experiments.evaluate DIR [--priors a,b] [a.key=value ...]
 
-For each prior over its latents, N samples are compared with the N first test images: FID, KID, precision and
-recall by Inception's features, and what a classifier sees in them. Reconstructions are measured too. Rows go
-to DIR/evaluation.jsonl, and to a file of your choice.
+For each prior over its latents, samples are compared with as many test images: FID, KID, precision and recall
+by Inception's features, and what a classifier sees in them. Reconstructions are measured too. Rows go to
+DIR/evaluation.jsonl, and to a file of your choice.
 """
 
 import argparse
@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--weights", metavar="FILE", help="of Inception, in place of those in the folder of data"
     )
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
+    command.add_priors(parser)
+    given = parser.parse_intermixed_args(arguments)
     chosen = [name for name in given.priors.split(",") if name]
     if unknown := set(chosen) - set(known):
         parser.error(f"{min(unknown)!r} is no prior; choose among {', '.join(known)}")
@@ -84,6 +85,7 @@ def evaluate(
         OSError: there is no such training, or data or weights are absent.
         ValueError: the model has no latents.
     """
+    settings = draws.settings(chosen, given.overrides)
     training, judge = run.open(given.run), Judge(given, progress)
     model, real = training.model(), training.images.test.images[: given.samples]
     facts = rows.facts() | {
@@ -100,9 +102,16 @@ def evaluate(
             labels = training.images.test.labels
             row: rows.Row = {"psnr_db": _psnr(real, made), "accuracy": judge.accuracy(made, labels)}
         else:
-            made = pictures.as_bytes(
-                draws.of_prior(training, model, what, len(real), seed=given.seed, notify=progress)
+            drawn = draws.of_prior(
+                training,
+                model,
+                what,
+                len(real),
+                config=settings.get(what),
+                seed=given.seed,
+                notify=progress,
             )
+            made = pictures.as_bytes(drawn)
             asked = what == "none" and draws.is_conditional(training)
             row = {"accuracy": judge.accuracy(made, draws.labels(training, len(made)))} if asked else {}
         row |= {"what": what, "seconds": round(time.perf_counter() - start, 2)} | judge.classes(made)

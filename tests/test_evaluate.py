@@ -94,6 +94,12 @@ def test_a_wrong_evaluation_is_one_line(trained, tmp_path, capsys):
         ),
         ([str(trained / "classes"), "--priors", "gaussian"], "classifier has no latents"),
         ([str(trained / "classes"), "--priors", "none"], "classifier draws no images of itself"),
+        (
+            [str(trained / "dfm"), "--priors", "none", "flow.steps=1"],
+            "'flow' is not among the chosen priors, none",
+        ),
+        ([str(trained / "dfm"), "--priors", "flow", "flow.seps=1"], "prior flow has an unknown key 'seps'"),
+        ([str(trained / "dfm"), "--priors", "flow", "flow.steps"], "'flow.steps' is no override"),
     ):
         with pytest.raises(SystemExit, match=said) as error:
             evaluate.main(arguments)
@@ -123,6 +129,18 @@ def test_pictures_show_what_they_say(trained, tmp_path):
         shown["reconstructions"][12:20, 2:10], np.rint(255 * decoded[0, ..., 0]).astype(np.uint8)
     )
     np.testing.assert_array_equal(shown["interpolations"][2:10, 2:10], shown["reconstructions"][12:20, 2:10])
+
+
+def test_a_prior_takes_settings(trained, tmp_path):
+    def drawn(*settings: str) -> np.ndarray:
+        sample.main(
+            [str(trained / "dfm"), "--prior", "gaussian", *settings, "--count", "4", "--out", str(tmp_path)]
+        )
+        return image.read(tmp_path / "samples.png")
+
+    plain = drawn()
+    np.testing.assert_array_equal(drawn("gaussian.ridge=1e-6"), plain)
+    assert np.any(drawn("gaussian.ridge=9") != plain)
 
 
 def test_images_are_mapped_in_batches_of_any_size(trained):
