@@ -74,6 +74,20 @@ def test_steps_lower_the_loss(photo):
     assert fitted < 0.8 * (mse + 1e-4 * bits / target[0].size)
 
 
+def test_tuning_lowers_the_loss_of_the_file_at_the_same_latents(photo):
+    target, base = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32), weights.base(4)
+    first = fit.Fitted(fit.start(base, target), 1e-6)
+    symbols = quantize.symbols(first.latents, base.finest)
+
+    def loss(fitted):
+        changes = quantize.changes(fitted, base, target, symbols)
+        bits, mse = quantize.measure(base, changes, symbols, target)
+        return mse + fitted.lambda_ * (bits + weight_changes.bits(base, changes)) / target[0].size
+
+    config = latent.Config(steps=500, weight_rate=0.3)
+    assert loss(quantize.tuned(first, base, target, symbols, config)) < 0.9 * loss(first)
+
+
 @pytest.mark.parametrize("preset", ["instant", "short"])
 @pytest.mark.parametrize("budget", [80, 300])
 def test_bytes_are_never_above_the_budget(photo, short, preset, budget):

@@ -98,8 +98,7 @@ def soft(
         FloatingPointError: the fit diverged.
     """
     unchanged = coefficients.networks(base)
-    steps = config.steps * (1 + base.finest)
-    count = -(-steps // (_CHUNK * (_AGAIN if again else 1))) * _CHUNK
+    count = -(-steps(config, base) // (_CHUNK * (_AGAIN if again else 1))) * _CHUNK
     keys = jax.random.split(jax.random.key(seed), count)
     for at in range(0, count, _CHUNK):
         done = 1 - (1 - np.arange(at, at + _CHUNK) / count) / (_AGAIN if again else 1)
@@ -109,6 +108,19 @@ def soft(
         if done[-1] >= _STEERED:
             lambda_ = steer(state, report, lambda_)
     return Fitted(state, lambda_)
+
+
+def steps(config: "Config", base: weights.Base) -> int:
+    """Count the steps of a fit: those without octave 0 take half the time."""
+    return config.steps * (1 + base.finest)
+
+
+def moved(changes: Coefficients, base: Networks, turn: Coefficients, rate: Array) -> Coefficients:
+    """Move changes against `turn`, in steps by the square root of their spread."""
+    return {
+        group: c - rate * jnp.sqrt(base.directions[group].spread) * turn[group]
+        for group, c in changes.items()
+    }
 
 
 def guess(base: weights.Base, target: Float[Array, "3 h w"]) -> list[Float[Array, "_h _w"]]:
@@ -155,10 +167,7 @@ def _steps(
         gradient = jax.grad(loss, argnums=(0, 1))(state.changes, state.latents, now)
         turn, weight_moments = COEFFICIENTS.update(gradient[0], state.weight_moments)
         move, latent_moments = LATENTS.update(gradient[1], state.latent_moments)
-        changes = {
-            group: c - now.weight_rate * jnp.sqrt(base.directions[group].spread) * turn[group]
-            for group, c in state.changes.items()
-        }
+        changes = moved(state.changes, base, turn, now.weight_rate)
         latents = jax.tree.map(lambda v, d: v - now.latent_rate * d, state.latents, move)
         return State(changes, latents, weight_moments, latent_moments), None
 

@@ -1,10 +1,12 @@
 """Round latents, and changes of weights as coarsely as pays by MSE + lambda * bits per pixel."""
 
 import functools
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float
 
 from dfm.codecs.latent import coefficients, fit, grids, model, weight_changes, weights
@@ -12,7 +14,12 @@ from dfm.codecs.latent.exact_context import LARGEST, Symbols
 from dfm.codecs.latent.weight_changes import Changes
 from dfm.container import FormatError
 
+if TYPE_CHECKING:
+    from dfm.codecs.latent import Config
+
 _WIDER = range(-24, 25, 4)  # eighths of an octave around what is expected of coefficients
+_TUNED = 0.1, 50  # steps of `tuned`: part of those of a fit, and most
+_TUNING_RATE = 1 / 30  # of the rate of weights in a fit
 
 
 def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
@@ -22,6 +29,21 @@ def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
         magnitude = np.floor(np.maximum(np.abs(np.asarray(v, np.float64)) + 0.5 - zone, 0))
         out[grid] = np.clip(np.sign(v) * magnitude, -LARGEST, LARGEST).astype(np.int64)
     return out
+
+
+def tuned(
+    fitted: fit.Fitted, base: weights.Base, target: Float[Array, "3 h w"], found: Symbols, config: "Config"
+) -> fit.Fitted:
+    """Fit the changes of the weights, rounded as in a file, to latents that are rounded for good.
+
+    Gradients pass the rounding of changes straight through (Bengio et al., 2013).
+    """
+    count = min(int(_TUNED[0] * fit.steps(config, base)), _TUNED[1])
+    rates = config.weight_rate * _TUNING_RATE * fit.cosine(jnp.arange(count) / max(count, 1))
+    unit, price = weight_changes.step_of(_code(target)), fitted.lambda_
+    unchanged, finest = coefficients.networks(base), base.finest
+    moved = _tuned(fitted.state.changes, unchanged, floats(found), target, rates, unit, price, finest=finest)
+    return fitted._replace(state=fitted.state._replace(changes=moved))
 
 
 def changes(
@@ -78,6 +100,37 @@ def _rounded(state: fit.State, base: weights.Base, code: int) -> Changes:
     expected = weight_changes.wider_of(step)
     trials = (Changes(step=code, wider=expected + more, integers=integers) for more in _WIDER)
     return min(trials, key=functools.partial(weight_changes.bits, base))
+
+
+@functools.partial(jax.jit, static_argnames="finest")
+def _tuned(
+    changes: coefficients.Coefficients,
+    base: coefficients.Networks,
+    q: list[Array],
+    target: Array,
+    rates: Array,
+    unit: Array | float,
+    lambda_: Array | float,
+    *,
+    finest: int,
+) -> coefficients.Coefficients:
+    """Make a step of Adam at each of the rates."""
+
+    def loss(changes: coefficients.Coefficients) -> Array:
+        exact = {
+            group: c + jax.lax.stop_gradient(unit * jnp.round(c / unit) - c) for group, c in changes.items()
+        }
+        bits = coefficients.bits(base, exact, target[0].size)
+        return model.loss(coefficients.changed(base, exact, finest), q, bits, target, lambda_, finest)[0]
+
+    def step(
+        state: tuple[coefficients.Coefficients, optax.OptState], rate: Array
+    ) -> tuple[tuple[coefficients.Coefficients, optax.OptState], None]:
+        changes, moments = state
+        turn, moments = fit.COEFFICIENTS.update(jax.grad(loss)(changes), moments)
+        return (fit.moved(changes, base, turn, rate), moments), None
+
+    return jax.lax.scan(step, (changes, fit.COEFFICIENTS.init(changes)), rates)[0][0]
 
 
 @functools.partial(jax.jit, static_argnums=2)
