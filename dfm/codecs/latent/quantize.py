@@ -31,46 +31,37 @@ def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
     return out
 
 
-def tuned(
+def changes(
     fitted: fit.Fitted, base: weights.Base, target: Float[Array, "3 h w"], found: Symbols, config: "Config"
-) -> fit.Fitted:
-    """Fit the changes of the weights, rounded as in a file, to latents that are rounded for good.
+) -> Changes | None:
+    """Round the changes of the weights by the step that pays most, or leave them out.
 
-    Gradients pass the rounding of changes straight through (Bengio et al., 2013).
+    They are fitted once more, as rounded, to latents that are rounded for good; gradients pass the rounding
+    straight through (Bengio et al., 2013). As they make up for it, a coarser step pays than without.
     """
     count = min(int(_TUNED[0] * fit.steps(config, base)), _TUNED[1])
-    rates = config.weight_rate * _TUNING_RATE * fit.cosine(jnp.arange(count) / max(count, 1))
-    unit, price = weight_changes.step_of(_code(target)), fitted.lambda_
-    unchanged, finest = coefficients.networks(base), base.finest
-    moved = _tuned(fitted.state.changes, unchanged, floats(found), target, rates, unit, price, finest=finest)
-    return fitted._replace(state=fitted.state._replace(changes=moved))
-
-
-def changes(
-    fitted: fit.Fitted, base: weights.Base, target: Float[Array, "3 h w"], found: Symbols
-) -> Changes | None:
-    """Round the changes of the weights by the step that pays most, or leave them out."""
-    price = fitted.lambda_ / target[0].size
-
-    @functools.cache
-    def tried(code: int) -> tuple[float, Changes | None]:
-        trial = _rounded(fitted.state, base, code) if 0 <= code < weight_changes.STEPS else None
-        try:
-            bits, mse = measure(base, trial, found, target)
-        except FormatError:
-            return np.inf, None
-        return mse + (bits + weight_changes.bits(base, trial)) * price, trial
-
-    best = _code(target)
-    for direction in (1, -1):
-        while tried(best + direction)[0] < tried(best)[0]:
-            best += direction
-    return min(tried(best), tried(-1), key=lambda trial: trial[0])[1]
+    state, price = fitted.state, fitted.lambda_ / target[0].size
+    plain = _cheapest(state.changes, base, target, found, price, _code(target))
+    if not count:
+        return plain[1]
+    code = min((plain[1].step if plain[1] else _code(target)) + 1, weight_changes.STEPS - 1)
+    rates = config.weight_rate * _TUNING_RATE * fit.cosine(jnp.arange(count) / count)
+    tuned = _tuned(
+        state.changes,
+        coefficients.networks(base),
+        floats(found),
+        target,
+        rates,
+        weight_changes.step_of(code),
+        fitted.lambda_,
+        finest=base.finest,
+    )
+    return min(plain, _cheapest(tuned, base, target, found, price, code), key=lambda trial: trial[0])[1]
 
 
 def likely_bytes(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"]) -> float:
     """Guess the bytes that the changes of the weights will take."""
-    return weight_changes.bits(base, _rounded(state, base, _code(target))) / 8
+    return weight_changes.bits(base, _rounded(state.changes, base, _code(target))) / 8
 
 
 def floats(symbols: Symbols) -> list[Float[Array, "_h _w"]]:
@@ -92,9 +83,34 @@ def _code(target: Float[Array, "3 h w"]) -> int:
     return int(np.argmin(np.abs(np.log(np.array(steps) / coefficients.step(target[0].size)))))
 
 
-def _rounded(state: fit.State, base: weights.Base, code: int) -> Changes:
+def _cheapest(
+    moved: coefficients.Coefficients,
+    base: weights.Base,
+    target: Float[Array, "3 h w"],
+    found: Symbols,
+    price: float,
+    code: int,
+) -> tuple[float, Changes | None]:
+    """Find the step near that of `code` that pays most: give MSE + price * bits, and the changes."""
+
+    @functools.cache
+    def tried(code: int) -> tuple[float, Changes | None]:
+        trial = _rounded(moved, base, code) if 0 <= code < weight_changes.STEPS else None
+        try:
+            bits, mse = measure(base, trial, found, target)
+        except FormatError:
+            return np.inf, None
+        return mse + (bits + weight_changes.bits(base, trial)) * price, trial
+
+    for direction in (1, -1):
+        while tried(code + direction)[0] < tried(code)[0]:
+            code += direction
+    return min(tried(code), tried(-1), key=lambda trial: trial[0])
+
+
+def _rounded(moved: coefficients.Coefficients, base: weights.Base, code: int) -> Changes:
     integers, most, step = {}, weight_changes.LARGEST, weight_changes.step_of(code)
-    for group, c in state.changes.items():
+    for group, c in moved.items():
         q = np.rint(np.asarray(c, np.float64) / step)
         integers[group] = np.clip(q, -most, most).astype(np.int64)
     expected = weight_changes.wider_of(step)

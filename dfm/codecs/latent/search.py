@@ -67,8 +67,8 @@ def _fit(job: Job, target: rate.Target, lambda_: float) -> bytes:
         if attempt:
             fitted = _again(job, fitted, aim)
         symbols = job.rounded(fitted.latents)
-        tuned = quantize.tuned(fitted, job.base, job.pixels, symbols, job.config)
-        data = job.packed(symbols, quantize.changes(tuned, job.base, job.pixels, symbols))
+        changes = quantize.changes(fitted, job.base, job.pixels, symbols, job.config)
+        data = job.packed(symbols, changes)
         if target.lambda_ is not None:
             return data
         met, near, aim = _judged(job, target, aim, data)
