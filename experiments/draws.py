@@ -88,14 +88,14 @@ def of_prior(
     prior: str,
     n: int,
     *,
-    config: Any = None,
+    config: Any,
     seed: int = 0,
     notify: train.Notify | None = None,
 ) -> Float[np.ndarray, "n h w c"]:
     """Draw images in [0, 1] from a prior fitted on the model's latents, or, with "none", from the model.
 
     Args:
-        config: settings of the prior, by default its own.
+        config: settings of the prior, of `settings`; with "none" not looked at.
 
     Raises:
         ValueError: there is no such prior, or the model has no latents.
@@ -105,6 +105,6 @@ def of_prior(
     module: ModuleType = registry.get(priors, prior)
     given = of_training(training, model)
     flat = given.reshape(len(given), -1)
-    fitted = module.fit(config or module.Config(), flat, seed=seed, notify=notify)
+    fitted = module.fit(config, flat, seed=seed, notify=notify)
     drawn = np.asarray(module.sample(fitted, jax.random.key(seed), n))
     return latents.decode(model, drawn.reshape(n, *given.shape[1:]))

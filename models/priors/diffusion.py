@@ -1,8 +1,8 @@
 """Fit a diffusion model on latents (Ho et al., Denoising diffusion probabilistic models, 2020).
 
 Each dimension is brought to mean 0 and variance 1. Whitening would bring each combination of them there: it
-makes most of those that vary least and show least, and took the network twice as far from digits. A network
-that is not trained yet gives the velocity of white latents, 0: the prior then has their means and variances.
+makes most of those that vary least and show least. A network that is not trained yet gives the velocity of
+white latents, 0: the prior then has the means and variances of the latents.
 """
 
 import functools

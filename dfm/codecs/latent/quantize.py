@@ -1,6 +1,7 @@
 """Round latents, and changes of weights as coarsely as pays by MSE + lambda * bits per pixel."""
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import jax
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from dfm.codecs.latent import Config
 
 _WIDER = range(-24, 25, 4)  # eighths of an octave around what is expected of coefficients
-_TUNED = 0.1, 50  # steps of `tuned`: part of those of a fit, and most
+_TUNING_STEPS = 0.1, 50  # part of those of a fit, and most
 _TUNING_RATE = 1 / 30  # of the rate of weights in a fit
+
+_Priced = tuple[float, Changes | None]  # changes, and their MSE + lambda * bits per pixel
 
 
 def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
@@ -39,15 +42,25 @@ def changes(
     They are fitted once more, as rounded, to latents that are rounded for good; gradients pass the rounding
     straight through (Bengio et al., 2013). As they make up for it, a coarser step pays than without.
     """
-    count = min(int(_TUNED[0] * fit.steps(config, base)), _TUNED[1])
-    state, price = fitted.state, fitted.lambda_ / target[0].size
-    plain = _cheapest(state.changes, base, target, found, price, _code(target))
+    price = fitted.lambda_ / target[0].size
+
+    def priced(trial: Changes | None) -> _Priced:
+        try:
+            bits, mse = measure(base, trial, found, target)
+        except FormatError:
+            return np.inf, None
+        return mse + (bits + weight_changes.bits(base, trial)) * price, trial
+
+    moved, code = fitted.state.changes, _code(target)
+    best = min(_cheapest(priced, moved, base, code), priced(None), key=_loss)
+    part, most = _TUNING_STEPS
+    count = min(int(part * fit.steps(config, base)), most)
     if not count:
-        return plain[1]
-    code = min((plain[1].step if plain[1] else _code(target)) + 1, weight_changes.STEPS - 1)
+        return best[1]
+    code = min((best[1].step if best[1] else code) + 1, weight_changes.STEPS - 1)
     rates = config.weight_rate * _TUNING_RATE * fit.cosine(jnp.arange(count) / count)
     tuned = _tuned(
-        state.changes,
+        moved,
         coefficients.networks(base),
         floats(found),
         target,
@@ -56,7 +69,7 @@ def changes(
         fitted.lambda_,
         finest=base.finest,
     )
-    return min(plain, _cheapest(tuned, base, target, found, price, code), key=lambda trial: trial[0])[1]
+    return min(best, _cheapest(priced, tuned, base, code), key=_loss)[1]
 
 
 def likely_bytes(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"]) -> float:
@@ -84,28 +97,24 @@ def _code(target: Float[Array, "3 h w"]) -> int:
 
 
 def _cheapest(
-    moved: coefficients.Coefficients,
-    base: weights.Base,
-    target: Float[Array, "3 h w"],
-    found: Symbols,
-    price: float,
-    code: int,
-) -> tuple[float, Changes | None]:
-    """Find the step near that of `code` that pays most: give MSE + price * bits, and the changes."""
+    priced: Callable[[Changes], _Priced], moved: coefficients.Coefficients, base: weights.Base, code: int
+) -> _Priced:
+    """Round by the step near that of `code` that pays most."""
 
     @functools.cache
-    def tried(code: int) -> tuple[float, Changes | None]:
-        trial = _rounded(moved, base, code) if 0 <= code < weight_changes.STEPS else None
-        try:
-            bits, mse = measure(base, trial, found, target)
-        except FormatError:
-            return np.inf, None
-        return mse + (bits + weight_changes.bits(base, trial)) * price, trial
+    def tried(code: int) -> _Priced:
+        if 0 <= code < weight_changes.STEPS:
+            return priced(_rounded(moved, base, code))
+        return np.inf, None
 
     for direction in (1, -1):
-        while tried(code + direction)[0] < tried(code)[0]:
+        while _loss(tried(code + direction)) < _loss(tried(code)):
             code += direction
-    return min(tried(code), tried(-1), key=lambda trial: trial[0])
+    return tried(code)
+
+
+def _loss(trial: _Priced) -> float:
+    return trial[0]
 
 
 def _rounded(moved: coefficients.Coefficients, base: weights.Base, code: int) -> Changes:
