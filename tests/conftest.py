@@ -1,6 +1,7 @@
 """Run every test on the CPU, as 8 devices, and check arrays against the shapes that annotations declare."""
 
 import os
+import tempfile
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,11 @@ FAKE_CODECS = ROOT / "tests" / "fake_codecs"
 
 _CHECKED = ("fourier", "network", "quantize", "exact", "metrics", "codecs")  # mathematics, beyond the border
 
+_CACHE = {
+    "jax_compilation_cache_max_size": 10**9,  # bytes; without a limit JAX does not lock the folder
+    "jax_persistent_cache_min_compile_time_secs": 0.3,
+}
+
 _CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float
 
 os.environ["JAX_PLATFORMS"] = "cpu"  # of commands that tests start
@@ -25,6 +31,18 @@ jax.config.update("jax_num_cpu_devices", 8)
 jaxtyping.install_import_hook([f"dfm.{name}" for name in _CHECKED], _CHECKER)
 hypothesis.settings.register_profile("dfm", deadline=None)
 hypothesis.settings.load_profile("dfm")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the workers of a session, and the commands that tests start, share what XLA compiles."""
+    if not hasattr(config, "workerinput"):
+        compiled = tempfile.TemporaryDirectory(prefix="dfm-compiled-")
+        config.add_cleanup(compiled.cleanup)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
+    jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+    for name, value in _CACHE.items():
+        os.environ[name.upper()] = str(value)
+        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module", autouse=True)
