@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -50,6 +51,17 @@ def forget_compiled():
     """Drop what a file compiled: each program maps memory, of which a process may have but so many pieces."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def made_networks() -> Iterator[None]:
+    """Put made networks in place of the base networks of the latent codec."""
+    from dfm.codecs.latent import weights
+    from tests import streams
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "base", streams.networks)
+        yield
 
 
 @pytest.fixture

@@ -1,139 +1,42 @@
 """Streams of the latent codec: packed, unpacked and decoded in integers, and held against the document."""
 
-import dataclasses
 import functools
-from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from dfm import coder, container, laplace
+from dfm import container, laplace
 from dfm.codecs import latent
-from dfm.codecs.latent import (
-    exact_context,
-    exact_synthesis,
-    grids,
-    model,
-    payload,
-    weight_changes,
-    weights,
-)
+from dfm.codecs.latent import exact_context, exact_synthesis, model, payload, weight_changes, weights
 from dfm.codecs.latent.exact_context import Symbols
 from dfm.codecs.latent.weight_changes import Changes
 from tests import reference_latent
-from tests.reference_decoder import Damaged, check
+from tests.streams import (
+    NUMBERS,
+    change,
+    decode,
+    draw,
+    header,
+    image,
+    joined,
+    largest,
+    networks,
+    networks_of_the_document,
+    outcome,
+    straight_line,
+)
+
+pytestmark = pytest.mark.usefixtures("made_networks")
 
 SIZES = [(1, 1), (1, 9), (9, 1), (2, 3), (8, 5), (37, 45)]  # height, width
-NUMBERS = range(6)  # of base networks: 0 and 1 are sensible, the others as large as can be
-REAL = weights.base
 FAST = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # to compile
-
-sizes = st.tuples(st.integers(1, 7), st.integers(1, 7))
-numbers = st.sampled_from(NUMBERS)
-
-
-@functools.cache
-def networks(number: int) -> weights.Base:
-    """Make base networks of which those of an even number have a grid of octave 0."""
-    if number not in NUMBERS:
-        raise container.FormatError(f"no base networks {number}")
-    random, finest = np.random.default_rng(number), number % 2
-    made = {name: random.normal(0, 0.1, shape) for name, shape in weights.shapes(finest).items()}
-    made["upsampling"] += 0.25
-    made["context.3"] *= 0.5
-    made["context.skip"] *= 0.5
-    made["context.3.bias"][1] += 1.0
-    made["synthesis.1"] *= 0.2
-    made["synthesis.1.bias"] += 0.5
-    made["synthesis.2"] *= 0.5
-    integers = {name: np.rint(w * 2**weights.BITS).astype(np.int64) for name, w in made.items()}
-    if number >= 2:
-        integers = {name: weights.LARGEST * np.where(w < 0, -1, 1) for name, w in integers.items()}
-    if number >= 4:
-        integers = {name: np.abs(w) for name, w in integers.items()}
-    directions = {group: along(random, *shape) for group, shape in weights.shapes_of_groups(finest).items()}
-    if number >= 2:
-        directions = {group: steepest(*shape) for group, shape in weights.shapes_of_groups(finest).items()}
-    return weights.Base(finest=finest, lambda_=1e-3, weights=integers, directions=directions, analysis={})
-
-
-def along(random: np.random.Generator, m: int, n: int) -> weights.Directions:
-    left, right = (np.rint(random.normal(0, 2**12, (side, side))).astype(np.int64) for side in (m, n))
-    return weights.Directions(left=left, right=right, shift=28, spread=random.integers(-99, 90, (m, n)))
-
-
-def steepest(m: int, n: int) -> weights.Directions:
-    left, right = (np.full((side, side), 2**15 - 1) for side in (m, n))
-    return weights.Directions(left=left, right=right, shift=45, spread=np.full((m, n), 127))
-
-
-@functools.cache
-def networks_of_the_document(number: int) -> reference_latent.Base:
-    check(number in NUMBERS)
-    base = networks(number)
-    directions = {
-        group: (d.left.tolist(), d.right.tolist(), d.shift, d.spread.tolist())
-        for group, d in base.directions.items()
-    }
-    return base.finest, {name: w.tolist() for name, w in base.weights.items()}, directions
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _networks() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(weights, "base", networks)
-        yield
-
-
-def draw(number: int, size: tuple[int, int], scale: float = 1.5) -> Symbols:
-    random = np.random.default_rng(number)
-    listed = grids.order(networks(number).finest)
-    return {grid: np.rint(random.laplace(0, scale, grid.size(*size))).astype(np.int64) for grid in listed}
-
-
-def largest(number: int, size: tuple[int, int], signs: bool) -> Symbols:
-    """Draw symbols as large as can be, of either sign or positive."""
-    return {
-        grid: exact_context.LARGEST * np.where(signs & (q < 0), -1, 1)
-        for grid, q in draw(number, size, 9.0).items()
-    }
-
-
-def change(number: int, share: float, seed: int = 0) -> Changes | None:
-    """Draw changes, a share of them not zero, that leave all weights in range."""
-    if share == 0:
-        return None
-    random, integers = np.random.default_rng(seed), {}
-    for group, shape in sorted(weights.shapes_of_groups(networks(number).finest).items()):
-        q = np.rint(random.laplace(0, 3, shape)).astype(np.int64) * (random.random(shape) < share)
-        if number in (2, 3):
-            q[0, 0] -= q.sum()
-        integers[group] = -np.abs(q) if number >= 4 else q
-    return Changes(step=int(random.integers(4)), wider=int(random.integers(-20, 20)), integers=integers)
-
-
-def decode(data: bytes, size: tuple[int, int]) -> tuple[payload.Parts, Symbols]:
-    parts = payload.unpack(data)
-    return parts, exact_context.decode(parts.decoder, parts.weights, parts.base.finest, size)
 
 
 def bits_of_symbols(changed: weights.Integers, finest: int, symbols: Symbols, size: tuple[int, int]) -> float:
     """Give the bits that all grids take in a stream."""
     return sum(float(laplace.bits(*codes).sum()) for codes in payload.coded(changed, finest, symbols, size))
-
-
-def image(data: bytes, size: tuple[int, int]) -> np.ndarray:
-    parts, symbols = decode(data, size)
-    return exact_synthesis.image(parts.weights, symbols, size, (0, size[0]))
-
-
-def straight_line(data: bytes, size: tuple[int, int]) -> np.ndarray:
-    height, width = size
-    return np.array(reference_latent.decode(data, width, height, 3, networks_of_the_document), np.uint8)
 
 
 @pytest.mark.parametrize("finest", [0, 1])
@@ -251,16 +154,6 @@ def test_bytes_are_within_one_of_the_bits(share):
     assert len(payload.pack(0, changes, symbols, size)) == pytest.approx(expected, abs=2)
 
 
-def header(channels: int, size: tuple[int, int]) -> container.Header:
-    return container.Header(codec="late", width=size[1], height=size[0], channels=channels)
-
-
-def joined(content: bytes, channels: int, size: tuple[int, int]) -> np.ndarray:
-    """Decode a payload."""
-    whole = 0, 0, size[1], size[0]
-    return latent.decode(content, header(channels, size), size=whole[2:], region=whole)
-
-
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("opaque", [True, False])
 def test_the_decoder_of_the_document_joins_the_same_color_and_alpha(channels, opaque):
@@ -277,97 +170,8 @@ def test_the_decoder_of_the_document_joins_the_same_color_and_alpha(channels, op
     np.testing.assert_array_equal(part, pixels[2:5, 1:3])
 
 
-@settings(max_examples=40)
-@given(st.sampled_from([b"", b"\x00", b"\x02", b"\x81\x00", b"\x07"]), st.binary(max_size=6))
-def test_both_decoders_agree_on_which_parts_of_a_payload_are_damaged(first, content):
-    try:
-        found = reference_latent.decode(first + content, 1, 2, 2, networks_of_the_document)
-    except Damaged:
-        with pytest.raises(container.FormatError):
-            joined(first + content, 2, (2, 1))
-    else:
-        np.testing.assert_array_equal(joined(first + content, 2, (2, 1)), found)
-
-
-def outcome(data: bytes, size: tuple[int, int]) -> np.ndarray | None:
-    """Decode as both decoders agree to; damaged data give None."""
-    try:
-        expected = straight_line(data, size)
-    except Damaged:
-        with pytest.raises(container.FormatError):
-            image(data, size)
-        return None
-    np.testing.assert_array_equal(image(data, size), expected)
-    return expected
-
-
-@settings(max_examples=60)
-@given(numbers, st.booleans(), st.binary(max_size=200), sizes)
-def test_both_decoders_agree_on_arbitrary_streams(number, changed, content, size):
-    outcome(bytes([number + 128 * changed]) + content, size)
-
-
-@settings(max_examples=25)
-@given(numbers, st.booleans(), st.integers(0, 99), st.data())
-def test_both_decoders_agree_on_damaged_streams(number, changed, seed, draws):
-    size = 5, 6
-    data = bytearray(payload.pack(number, change(number, 0.2 * changed, seed), draw(number, size, 9.0), size))
-    at = draws.draw(st.integers(0, len(data) - 1))
-    kind = draws.draw(st.sampled_from(("cut", "extend", "replace")))
-    if kind == "cut":
-        del data[at:]
-    elif kind == "extend":
-        data += draws.draw(st.binary(min_size=1, max_size=20))
-    else:
-        data[at] = draws.draw(st.integers(0, 255))
-    outcome(bytes(data), size)
-
-
-@pytest.mark.parametrize(
-    ("step", "wider", "kept"),
-    [(31, 128, True), (0, -128, True), (32, 0, False), (-1, 0, False), (0, 129, False), (0, -129, False)],
-)
-def test_settings_of_changes_out_of_range_are_damage(step, wider, kept):
-    zeros = change(0, 1e-9)
-    data = payload.pack(0, dataclasses.replace(zeros, step=step, wider=wider), draw(0, (1, 1)), (1, 1))
-    assert (outcome(data, (1, 1)) is not None) == kept
-
-
-@pytest.mark.parametrize("over", [0, 1])
-def test_integers_of_changes_out_of_range_are_damage(over):
-    zeros = change(0, 1e-9)
-    zeros.integers["sharpening"][1, 2] = weight_changes.LARGEST + over
-    data = payload.pack(0, dataclasses.replace(zeros, step=0), draw(0, (1, 1)), (1, 1))
-    assert (outcome(data, (1, 1)) is None) == bool(over)
-
-
-def test_a_weight_beyond_the_largest_is_damage():
-    grown = change(0, 1e-9)
-    grown.integers["synthesis.2"][:] = weight_changes.LARGEST
-    encoder = coder.Encoder()
-    weight_changes.put(encoder, networks(0), dataclasses.replace(grown, step=31))
-    assert outcome(b"\x80" + encoder.finish(), (1, 1)) is None
-
-
 def test_codes_of_levels_are_far_from_ties():
     u = 2.0 ** ((64 - np.arange(128)) / 8)
     codes = 8 * np.log2(16 / np.log2(u + np.sqrt(u * u + 1)))
     assert np.abs(codes % 1 - 0.5).min() > 1e-3
     assert [reference_latent.code(level) for level in range(128)] == np.rint(codes).tolist()
-
-
-@pytest.mark.parametrize("data", [b"", b"\x7f", b"\xff\x00", b"\x06"])
-def test_no_stream_and_unknown_networks_are_refused(data):
-    assert outcome(data, (2, 2)) is None
-    if data:
-        with pytest.raises(container.FormatError, match="update dfm"):
-            REAL(data[0] & 127 | 64)
-
-
-def test_symbols_out_of_range_are_damage():
-    size = 3, 2
-    for over in (0, 1):
-        symbols = draw(0, size)
-        symbols[list(symbols)[-1]][1, 0] = exact_context.LARGEST + over
-        data = payload.pack(0, None, symbols, size)
-        assert (outcome(data, size) is None) == bool(over)
