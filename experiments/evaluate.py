@@ -10,26 +10,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
-from jaxtyping import Float, UInt8
+from flax import nnx
+from jaxtyping import UInt8
 
-import models
 from dfm import console, metrics, registry
 from dfm.api import Progress
-from experiments import (
-    batches,
-    command,
-    draws,
-    features,
-    fid,
-    inception,
-    latents,
-    markdown,
-    pictures,
-    rows,
-    run,
-)
+from experiments import command, draws, features, inception, latents, markdown, pictures, rows, run
+from experiments.judge import Judge
 from models import priors
 
 _COLUMNS = {
@@ -86,7 +77,8 @@ def evaluate(
         ValueError: the model has no latents.
     """
     settings = draws.settings(chosen, given.overrides)
-    training, judge = run.open(given.run), Judge(given, progress)
+    weights = None if given.no_features else inception.load(given.weights)
+    training, judge = run.open(given.run), Judge(weights, given.classifier, progress)
     model, real = training.model(), training.images.test.images[: given.samples]
     facts = rows.facts() | {
         "run": Path(given.run).name,
@@ -94,6 +86,7 @@ def evaluate(
         "data": training.data_name,
     }
     facts |= {"steps": int(training.state.step), "seed": given.seed}
+    facts |= {"parameters": _parameters(model), "images_per_second": _speed(training.folder)}
     files = [Path(given.run) / "evaluation.jsonl", *([given.results] if given.results else [])]
     for what in (["reconstructions"] if hasattr(model, "encode") else []) + list(chosen):
         start = time.perf_counter()
@@ -135,63 +128,18 @@ def table(measured: Sequence[rows.Row]) -> str:
     return "\n\n".join([markdown.table(["training", "images", *_COLUMNS], lines), *sorted(protocols)])
 
 
-class Judge:
-    """Compare images with real ones, and classify them."""
+def _parameters(model: Any) -> int:
+    return sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
-    def __init__(self, given: argparse.Namespace, progress: Progress | None) -> None:
-        self.weights = None if given.no_features else inception.load(given.weights)
-        self._progress = progress
-        self._classifier = None
-        if given.classifier:
-            trained = run.open(given.classifier)
-            if trained.module is not registry.get(models, "classifier"):
-                raise ValueError(f"{given.classifier} is a {trained.config.model}, and no classifier")
-            self._classifier = trained.model()
 
-    def distances(
-        self,
-        weights: inception.Weights,
-        made: UInt8[np.ndarray, "n h w c"],
-        real: UInt8[np.ndarray, "m h w c"],
-    ) -> rows.Row:
-        """Compute FID, KID, precision and recall."""
-        a, b = (features.of(weights, images, self._progress) for images in (real, made))
-        precision, recall = fid.precision_recall(a, b)
-        kid, deviation = fid.kid(a, b)
-        found = {"fid": fid.frechet(a, b), "kid": kid, "kid_deviation": deviation}
-        if weights.classes is not None:
-            found["inception_score"], _ = fid.inception_score(inception.probabilities(weights, b))
-        return {
-            name: round(value, 6)
-            for name, value in (found | {"precision": precision, "recall": recall}).items()
-        }
-
-    def classes(self, made: UInt8[np.ndarray, "n h w c"]) -> rows.Row:
-        """Compute the mean entropy of the class of an image, and the entropy of their mean, in nats."""
-        if self._classifier is None:
-            return {}
-        p = self._chances(made)
-        return {"entropy": _entropy(p).mean().round(4), "classes_entropy": _entropy(p.mean(0)).round(4)}
-
-    def accuracy(self, made: UInt8[np.ndarray, "n h w c"], labels: np.ndarray) -> float | None:
-        """Tell which part of images is still taken for what it was."""
-        if self._classifier is None:
-            return None
-        return float(np.mean(self._chances(made).argmax(1) == labels[: len(made)]))
-
-    def _chances(self, images: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, "n classes"]:
-        logits = batches.apply(self._classifier, lambda model, x: model(x / 255), images).astype(np.float64)
-        odds = np.exp(logits - logits.max(1, keepdims=True))
-        return np.asarray(odds / odds.sum(1, keepdims=True))
+def _speed(folder: Path) -> float:
+    """Give the images a second that the training told last, alone on its machine or not."""
+    return round(float(rows.read(folder / "metrics.jsonl")[-1]["images_per_second"]), 1)
 
 
 def _psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> float:
     """Average the PSNR of images, in dB."""
     return round(float(np.mean([metrics.psnr(*pair) for pair in zip(a, b, strict=True)])), 4)
-
-
-def _entropy(p: Float[np.ndarray, "*n classes"]) -> Float[np.ndarray, "*n"]:
-    return np.asarray(-np.sum(p * np.log(np.maximum(p, 1e-300)), axis=-1))
 
 
 if __name__ == "__main__":

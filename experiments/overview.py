@@ -1,0 +1,124 @@
+"""Show all trainings side by side: python -m experiments.overview [--pictures FILE]
+
+Prints a table of what `experiments.evaluate --results` measured, made of rows alone. --pictures draws what
+the trainings in a folder drew last: test images over their reconstructions, then samples.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from dfm import image
+from experiments import markdown, rows
+
+ROWS = rows.RESULTS / "evaluate.jsonl"
+
+_PRIORS = {
+    "N(0, I)": ("normal",),
+    "mixture": ("mixture",),
+    "learned prior": ("diffusion", "flow"),
+    "of itself": ("none",),
+}
+_COLUMNS = 3
+_LABEL, _GAP, _FONT = 18, 12, 12  # pixels
+_LINES = {"reconstructions": 2, "samples": 1}  # of a picture, from its top
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table, and draw pictures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=Path, default=ROWS, metavar="FILE", help="of the evaluations")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="of the trainings")
+    parser.add_argument("--pictures", type=Path, metavar="FILE", help="gets the pictures, as PNG")
+    given = parser.parse_args(arguments)
+    try:
+        print(table(rows.read(given.rows)))
+        if given.pictures:
+            image.write(given.pictures, sheet(sorted(given.runs.iterdir())))
+    except (OSError, ValueError) as error:
+        sys.exit(f"overview: {error}")
+
+
+def table(measured: Sequence[rows.Row]) -> str:
+    """Lay out the newest figures of each training, MNIST first; of a prior, those of the most samples."""
+    lines = []
+    for name in sorted({row["run"] for row in measured}, key=_order):
+        own = [row for row in measured if row["run"] == name]
+        own = [row for row in own if row["steps"] == own[-1]["steps"]]
+        lines.append(
+            [
+                name,
+                markdown.number(_last(own, "parameters"), ",d"),
+                f"{own[-1]['steps']:,}",
+                markdown.number(_last(own, "images_per_second"), ",.0f"),
+                markdown.number(_last(own, "psnr_db"), ".1f"),
+                *(_distance(own, priors) for priors in _PRIORS.values()),
+            ]
+        )
+    header = ["training", "weights", "steps", "images/s", "PSNR dB", *(f"FID, {name}" for name in _PRIORS)]
+    return markdown.table(header, lines)
+
+
+def sheet(runs: Iterable[Path]) -> UInt8[np.ndarray, "height width 3"]:
+    """Lay out the top of what each training drew last, each under its name.
+
+    Raises:
+        ValueError: none drew anything.
+    """
+    shown = [(run.name, strips) for run in runs if (strips := _strips(run))]
+    if not shown:
+        raise ValueError("no training there has pictures; make some with python -m experiments.train CONFIG")
+    width = max(strip.width for _, strips in shown for strip in strips)
+    height = max(sum(strip.height for strip in strips) for _, strips in shown)
+    across, down = width + _GAP, _LABEL + height + _GAP
+    page = Image.new("RGB", (_GAP + _COLUMNS * across, _GAP + -(-len(shown) // _COLUMNS) * down), "white")
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(_FONT)
+    for i, (name, strips) in enumerate(shown):
+        left, top = _GAP + i % _COLUMNS * across, _GAP + i // _COLUMNS * down
+        pen.text((left, top), name, fill="black", font=font)
+        top += _LABEL
+        for strip in strips:
+            page.paste(strip, (left, top))
+            top += strip.height
+    return np.asarray(page)
+
+
+def _strips(run: Path) -> list[Image.Image]:
+    """Cut the first lines off the last pictures of a training."""
+    found = []
+    for what, lines in _LINES.items():
+        files = sorted((run / "pictures").glob(f"{what}_*.png"))
+        if files:
+            picture = Image.open(files[-1]).convert("RGB")
+            side = picture.width // 10  # ten images in a line, each with a gap
+            found.append(picture.crop((0, 0, picture.width, lines * side)))
+    return found
+
+
+def _order(name: str) -> tuple[bool, str]:
+    return not name.endswith("mnist"), name
+
+
+def _last(own: Sequence[rows.Row], key: str) -> int | float | None:
+    return next((row[key] for row in reversed(own) if row.get(key) is not None), None)
+
+
+def _distance(own: Sequence[rows.Row], priors: Sequence[str]) -> str:
+    """Write the lowest FID of some priors, of 1,000 samples in brackets: fewer samples make it larger."""
+    found = [row for row in own if row["what"] in priors and "fid" in row]
+    if not found:
+        return "–"
+    most = max(row["protocol"]["samples"] for row in found)
+    best = min(row["fid"] for row in found if row["protocol"]["samples"] == most)
+    return f"{best:.1f}" if most >= 10_000 else f"({best:.1f})"
+
+
+if __name__ == "__main__":
+    main()
