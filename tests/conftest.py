@@ -21,7 +21,7 @@ _CHECKED = ("fourier", "network", "quantize", "exact", "metrics", "codecs")  # m
 
 _CACHE = {
     "jax_compilation_cache_max_size": 10**9,  # bytes; without a limit JAX does not lock the folder
-    "jax_persistent_cache_min_compile_time_secs": 0.3,
+    "jax_persistent_cache_min_compile_time_secs": 2.0,
 }
 
 _CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float

@@ -10,7 +10,7 @@ from experiments import pools, train_base
 @pytest.mark.usefixtures("quick_compilation")
 def test_training_lowers_the_loss_and_leaves_weights_that_the_decoder_reads(noise, capsys):
     (noise / "c.toml").write_text(
-        f'photos = "{noise}"\noutput = "{noise}/out.npz"\nlambda_ = 0.1\n'
+        f'photos = "{noise}"\noutput = "{noise}/out.npz"\nlambda_ = 0.1\nfinest = 1\n'
         "rounds = 20\nsave_every = 10\npool = 3\ncrop = 32\nlife = 6\nfirst_life = 8\n"
     )
     train_base.main([str(noise / "c.toml")])
