@@ -86,7 +86,8 @@ def evaluate(
         "data": training.data_name,
     }
     facts |= {"steps": int(training.state.step), "seed": given.seed}
-    facts |= {"parameters": _parameters(model), "images_per_second": _speed(training.folder)}
+    told = rows.find(rows.read(training.folder / "metrics.jsonl"), {}) or {}
+    facts |= {"parameters": _parameters(model), "images_per_second": told.get("images_per_second")}
     files = [Path(given.run) / "evaluation.jsonl", *([given.results] if given.results else [])]
     for what in (["reconstructions"] if hasattr(model, "encode") else []) + list(chosen):
         start = time.perf_counter()
@@ -130,11 +131,6 @@ def table(measured: Sequence[rows.Row]) -> str:
 
 def _parameters(model: Any) -> int:
     return sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param)))
-
-
-def _speed(folder: Path) -> float:
-    """Give the images a second that the training told last, alone on its machine or not."""
-    return round(float(rows.read(folder / "metrics.jsonl")[-1]["images_per_second"]), 1)
 
 
 def _psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> float:

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from dfm import image
-from experiments import markdown, rows
+from experiments import markdown, pictures, rows
 
 ROWS = rows.RESULTS / "evaluate.jsonl"
 
@@ -97,8 +97,7 @@ def _strips(run: Path) -> list[Image.Image]:
         files = sorted((run / "pictures").glob(f"{what}_*.png"))
         if files:
             picture = Image.open(files[-1]).convert("RGB")
-            side = picture.width // 10  # ten images in a line, each with a gap
-            found.append(picture.crop((0, 0, picture.width, lines * side)))
+            found.append(picture.crop((0, 0, picture.width, picture.width // pictures.SIDE * lines)))
     return found
 
 

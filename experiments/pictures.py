@@ -9,13 +9,13 @@ from jaxtyping import Float, UInt8
 from experiments import latents
 from experiments.run import Run
 
-_SIDE = 10  # images in a row
+SIDE = 10  # images in a row
 _ROWS = 10
 _GAP = 2
 _SIZED = 4  # images shown at several sizes
 
 
-def grid(images: Float[np.ndarray, "n h w c"], columns: int = _SIDE) -> UInt8[np.ndarray, "hh ww c"]:
+def grid(images: Float[np.ndarray, "n h w c"], columns: int = SIDE) -> UInt8[np.ndarray, "hh ww c"]:
     """Lay images in [0, 1] out in rows, on white."""
     count, height, width, channels = images.shape
     lines = -(-count // columns)
@@ -43,7 +43,7 @@ def of_latents(training: Run, model: Any) -> dict[str, UInt8[np.ndarray, "hh ww 
     """Show test images over their reconstructions, and ways between latents that are no codes, by name."""
     if not hasattr(model, "encode"):
         return {}
-    images = training.images.test.images[: _SIDE * _ROWS // 2]
+    images = training.images.test.images[: SIDE * _ROWS // 2]
     z = latents.encode(model, images)
     found = {"reconstructions": grid(_alternating(images / 255, latents.decode(model, z)))}
     if not np.issubdtype(z.dtype, np.integer):
@@ -70,7 +70,7 @@ def _alternating(
 ) -> Float[np.ndarray, "n2 h w c"]:
     """Put a row of the one over a row of the other."""
     pairs = [
-        np.concatenate([images[i : i + _SIDE], others[i : i + _SIDE]]) for i in range(0, len(images), _SIDE)
+        np.concatenate([images[i : i + SIDE], others[i : i + SIDE]]) for i in range(0, len(images), SIDE)
     ]
     return np.concatenate(pairs)
 
@@ -78,5 +78,5 @@ def _alternating(
 def _between(z: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n2 ..."]:
     """Go straight from one latent to the next, a way a row."""
     ways = min(_ROWS, len(z) - 1)
-    share = np.linspace(0, 1, _SIDE, dtype=np.float32).reshape(-1, *[1] * (z.ndim - 1))
+    share = np.linspace(0, 1, SIDE, dtype=np.float32).reshape(-1, *[1] * (z.ndim - 1))
     return np.concatenate([(1 - share) * z[i] + share * z[i + 1] for i in range(ways)])

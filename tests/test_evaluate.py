@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,18 @@ def test_an_evaluation_writes_a_row_for_each_prior(trained, tmp_path, monkeypatc
     assert json.loads(json.dumps(found[1]["protocol"])) == found[1]["protocol"]
     assert "| gaussian |" in shown.getvalue()
     assert "protocol: " in shown.getvalue()
+
+
+def test_a_training_without_metrics_is_evaluated_too(trained, tmp_path):
+    copied = shutil.copytree(trained / "dfm", tmp_path / "dfm")
+    command = [str(copied), "--priors", "", "--samples", "10", "--no-features"]
+    evaluate.main(command)
+    (copied / "metrics.jsonl").unlink()
+    evaluate.main(command)
+    told, untold = rows.read(copied / "evaluation.jsonl")[-2:]
+    assert told["images_per_second"] > 0
+    assert untold["images_per_second"] is None
+    assert told["parameters"] == untold["parameters"] > 0
 
 
 def test_without_features_no_weights_are_needed(trained, tmp_path, monkeypatch, capsys):
