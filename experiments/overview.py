@@ -1,7 +1,8 @@
-"""Show all trainings side by side: python -m experiments.overview [--pictures FILE]
+"""Show all trainings side by side: python -m experiments.overview [--document FILE] [--pictures FILE]
 
-Prints a table of what `experiments.evaluate --results` measured, made of rows alone. --pictures draws what
-the trainings in a folder drew last: test images over their reconstructions, then samples.
+Prints a table of what `experiments.evaluate` and `experiments.likelihoods` measured, made of rows alone;
+--document puts it into a Markdown file too, between <!-- overview --> and <!-- /overview -->. --pictures
+draws what the trainings in a folder drew last: test images over their reconstructions, then samples.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from dfm import image
 from experiments import markdown, pictures, rows
 
 ROWS = rows.RESULTS / "evaluate.jsonl"
+LIKELIHOODS = rows.RESULTS / "likelihoods.jsonl"
 
 _PRIORS = {
     "N(0, I)": ("normal",),
@@ -35,19 +37,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=Path, default=ROWS, metavar="FILE", help="of the evaluations")
+    parser.add_argument("--likelihoods", type=Path, default=LIKELIHOODS, metavar="FILE", help="of the bounds")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="of the trainings")
+    parser.add_argument("--document", type=Path, metavar="FILE", help="gets the table in place of its last")
     parser.add_argument("--pictures", type=Path, metavar="FILE", help="gets the pictures, as PNG")
     given = parser.parse_args(arguments)
     try:
-        print(table(rows.read(given.rows)))
+        shown = table(rows.read(given.rows), rows.read(given.likelihoods))
+        print(shown)
+        if given.document:
+            document = given.document.read_text(encoding="utf-8")
+            image.write_bytes(given.document, markdown.put(document, "overview", shown).encode())
         if given.pictures:
             image.write(given.pictures, sheet(sorted(given.runs.iterdir())))
     except (OSError, ValueError) as error:
         sys.exit(f"overview: {error}")
 
 
-def table(measured: Sequence[rows.Row]) -> str:
-    """Lay out the newest figures of each training, MNIST first; of a prior, those of the most samples."""
+def table(measured: Sequence[rows.Row], bounded: Sequence[rows.Row]) -> str:
+    """Lay out the newest figures of each training, MNIST first; of a prior, those of the most samples.
+
+    Args:
+        measured: rows of `experiments.evaluate`.
+        bounded: rows of `experiments.likelihoods`.
+    """
     lines = []
     for name in sorted({row["run"] for row in measured}, key=_order):
         own = [row for row in measured if row["run"] == name]
@@ -59,11 +72,12 @@ def table(measured: Sequence[rows.Row]) -> str:
                 f"{own[-1]['steps']:,}",
                 markdown.number(_last(own, "images_per_second"), ",.0f"),
                 markdown.number(_last(own, "psnr_db"), ".1f"),
+                _surprise([row for row in bounded if row["run"] == name]),
                 *(_distance(own, priors) for priors in _PRIORS.values()),
             ]
         )
-    header = ["training", "weights", "steps", "images/s", "PSNR dB", *(f"FID, {name}" for name in _PRIORS)]
-    return markdown.table(header, lines)
+    header = ["training", "weights", "steps", "images/s", "PSNR dB", "-log p(x)"]
+    return markdown.table([*header, *(f"FID, {name}" for name in _PRIORS)], lines)
 
 
 def sheet(runs: Iterable[Path]) -> UInt8[np.ndarray, "height width 3"]:
@@ -107,6 +121,15 @@ def _order(name: str) -> tuple[bool, str]:
 
 def _last(own: Sequence[rows.Row], key: str) -> int | float | None:
     return next((row[key] for row in reversed(own) if row.get(key) is not None), None)
+
+
+def _surprise(own: Sequence[rows.Row]) -> str:
+    """Write the importance-weighted bound: in nats an image of black and white, else in bits a dimension."""
+    if not own:
+        return "–"
+    if own[-1]["protocol"]["likelihood"] == "bernoulli":
+        return f"{-own[-1]['iw_nats']:.1f} nats"
+    return f"{own[-1]['iw_bits_per_dimension']:.2f} bits"
 
 
 def _distance(own: Sequence[rows.Row], priors: Sequence[str]) -> str:

@@ -1,17 +1,20 @@
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from dfm import image
-from experiments import overview, pictures, rows
+from experiments import markdown, overview, pictures, rows
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "autoencoders.md"
 
 
 def row(run, what, steps=100, samples=10_000, **more):
     return {"run": run, "what": what, "steps": steps, "protocol": {"samples": samples}} | more
+
+
+def bound(run, likelihood, **more):
+    return {"run": run, "protocol": {"likelihood": likelihood}} | more
 
 
 def cells(line):
@@ -28,10 +31,17 @@ def test_each_training_is_a_line_of_its_newest_figures():
         row("a_mnist", "flow", samples=1000, fid=2.0),
         row("a_mnist", "flow", fid=9.0),
         row("a_mnist", "diffusion", fid=8.0),
+        row("c_cifar10", "none", fid=3.0),
     ]
-    _, _, first, second = map(cells, overview.table(measured).splitlines())
-    assert first == ["a_mnist", "–", "100", "–", "31.0", "–", "–", "8.0", "(50.0)"]
-    assert second == ["b_cifar10", "1,234", "100", "10", "20.0", "–", "–", "–", "–"]
+    bounded = [
+        bound("a_mnist", "bernoulli", iw_nats=-90.04, iw_bits_per_dimension=0.1),
+        bound("b_cifar10", "gaussian", iw_nats=700.0, iw_bits_per_dimension=5.0),
+        bound("b_cifar10", "gaussian", iw_nats=800.0, iw_bits_per_dimension=4.516),
+    ]
+    _, _, first, second, third = map(cells, overview.table(measured, bounded).splitlines())
+    assert first == ["a_mnist", "–", "100", "–", "31.0", "90.0 nats", "–", "–", "8.0", "(50.0)"]
+    assert second == ["b_cifar10", "1,234", "100", "10", "20.0", "4.52 bits", "–", "–", "–", "–"]
+    assert third == ["c_cifar10", "–", "100", "–", "–", "–", "–", "–", "–", "3.0"]
 
 
 def test_a_sheet_shows_the_last_pictures_of_each_training(tmp_path):
@@ -57,8 +67,21 @@ def test_trainings_without_pictures_are_an_error_of_one_line(tmp_path):
 
 
 def test_the_page_shows_the_table_of_the_rows():
-    shown = re.search(
-        r"<!-- overview -->\n(.*?)\n<!-- /overview -->", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL
-    )
-    assert shown is not None
-    assert shown[1] == overview.table(rows.read(overview.ROWS))
+    shown = overview.table(rows.read(overview.ROWS), rows.read(overview.LIKELIHOODS))
+    assert markdown.held(DOCUMENT.read_text(encoding="utf-8"), "overview") == shown
+
+
+def test_a_document_gets_the_table_and_keeps_the_rest(tmp_path, capsys):
+    path = tmp_path / "page.md"
+    path.write_text("before\n<!-- overview: rows -->\nold\nlines\n<!-- /overview -->\nafter\n")
+    overview.main(["--document", str(path)])
+    printed = capsys.readouterr().out
+    assert path.read_text() == f"before\n<!-- overview: rows -->\n{printed}<!-- /overview -->\nafter\n"
+
+
+def test_a_document_without_marks_is_an_error_of_one_line(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("nothing\n")
+    with pytest.raises(SystemExit, match=r"^overview: the document lacks <!-- overview -->"):
+        overview.main(["--document", str(path)])
+    assert path.read_text() == "nothing\n"
