@@ -1,0 +1,93 @@
+"""Tell what the steps of a fit buy: python -m experiments.latent_steps CONFIG [key=value]
+
+For each photo, a file of the latent codec after each number of steps, at one lambda: bytes and PSNR against
+seconds. Rows go to a JSON-lines file one by one; those that are there are not measured again.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dfm
+from dfm import config as configs
+from dfm import container, metrics, rate
+from dfm.codecs import latent
+from experiments import baselines, kodak, markdown, rows, tables
+
+CLASSIC = {"jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Choose photos, lambda, and steps (see `latent.Config`)."""
+
+    images: tuple[str, ...]
+    steps: tuple[int, ...]
+    lambda_: float
+    results: str = str(rows.RESULTS / "latent_steps.jsonl")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what is missing, and print the table."""
+    config = configs.command_line(Config, __doc__, arguments)
+    keys = [
+        {"image": image, "lambda_": config.lambda_, "steps": steps}
+        for image in config.images
+        for steps in config.steps
+    ]
+    try:
+        print(table(rows.complete(config.results, keys, measure)))
+    except (OSError, ValueError) as error:
+        sys.exit(f"latent_steps: {error}")
+
+
+def measure(key: rows.Row) -> rows.Row:
+    """Fit for so many steps, and measure the file.
+
+    Raises:
+        OSError: there is no such photo.
+        ValueError: it is no image, or lambda is out of range.
+    """
+    image = kodak.read(key["image"])
+    image = image.reshape(*image.shape[:2], -1)
+    height, width, channels = image.shape
+    target = rate.target(height * width, lambda_=key["lambda_"])
+    start = time.perf_counter()
+    payload = latent.encode(
+        image, latent.Config(steps=key["steps"]), target, seed=0, progress=lambda done, word: None
+    )
+    header = container.Header(codec="late", width=width, height=height, channels=channels)
+    data = container.pack(header, payload)
+    seconds = time.perf_counter() - start
+    psnr = metrics.psnr(image, dfm.decode(data).reshape(image.shape))
+    return {"bytes": len(data), "psnr_db": round(float(psnr), 4), "seconds": round(seconds, 2)}
+
+
+def table(measured: Sequence[rows.Row]) -> str:
+    """Average over photos what each number of steps gives, and its bytes against others' at equal PSNR."""
+    classic = rows.read(baselines.RESULTS)
+    lines = []
+    for steps in sorted({row["steps"] for row in measured}):
+        group = [row for row in measured if row["steps"] == steps]
+        means = [statistics.fmean(row[key] for row in group) for key in ("seconds", "bytes", "psnr_db")]
+        figures = [format(mean, form) for mean, form in zip(means, (",.0f", ",.0f", ".2f"), strict=True)]
+        more = [_excess(group, [row for row in classic if row["codec"] == codec]) for codec in CLASSIC]
+        lines.append([f"{steps:,}", *figures, *(markdown.number(value, "+.1f") for value in more)])
+    header = ["steps", "seconds", "bytes", "PSNR dB", *(f"against {label}, %" for label in CLASSIC.values())]
+    return markdown.table(header, lines)
+
+
+def _excess(ours: Sequence[rows.Row], others: Sequence[rows.Row]) -> float | None:
+    """Average over photos how many percent more bytes than others; None where they reach no such PSNR."""
+    found = []
+    for row in ours:
+        curve = [other for other in others if other["image"] == row["image"]]
+        found.append(tables.bytes_at(curve, row["psnr_db"]))
+    ratios = [row["bytes"] / n for row, n in zip(ours, found, strict=True) if n is not None]
+    return 100 * (statistics.fmean(ratios) - 1) if len(ratios) == len(ours) else None
+
+
+if __name__ == "__main__":
+    main()
