@@ -37,7 +37,12 @@ class Config:
         _pillow.check("tune", self.tune, TUNES)
 
 
-VARIANTS = {"4:4:4": Config(), "4:2:0": Config(subsampling="4:2:0"), "iq": Config(tune="iq")}
+VARIANTS = {
+    "4:4:4": Config(),
+    "4:2:0": Config(subsampling="4:2:0"),
+    "iq": Config(tune="iq"),
+    "strongest": Config(speed=0),
+}
 
 
 def encode(image: UInt8[np.ndarray, "h w c"], config: Config) -> bytes:
