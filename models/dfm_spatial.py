@@ -13,9 +13,8 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm.batch import Batch
-from models.layers import errors, hypernetwork, likelihood, normal
-from models.layers.grids import Encoder, Mixer, blend
-from models.layers.hypernetwork import Hypernetwork
+from models.layers import errors, likelihood, normal
+from models.layers.grids import Decoder, Encoder
 from models.layers.likelihood import Kind
 
 
@@ -58,9 +57,16 @@ class Model(nnx.Module):
         self.config, self.side = config, 2 ** len(config.convolutions)
         self.cells = -(-self.size[0] // self.side), -(-self.size[1] // self.side)
         self.encoder = Encoder(channels, config.convolutions, 2 * config.latent, rngs=rngs)
-        self.mixer = Mixer(config.latent, config.mixed, config.blocks, rngs=rngs)
-        self.hypernetwork = Hypernetwork(
-            config.mixed, config.hidden, config.width, config.depth, channels, config.gain, rngs=rngs
+        self.decoder = Decoder(
+            config.latent,
+            config.mixed,
+            config.blocks,
+            config.hidden,
+            config.width,
+            config.depth,
+            channels,
+            config.gain,
+            rngs=rngs,
         )
 
     def posterior(self, images: Float[Array, "b h w c"]) -> normal.Normal:
@@ -73,12 +79,8 @@ class Model(nnx.Module):
 
     def decode(self, z: Float[Array, "b gh gw d"], scale: int = 1) -> Float[Array, "b h w c"]:
         """Evaluate the networks of all cells, at `scale` times the pixels each way, and blend: in (0, 1)."""
-        side = scale * self.side
-        coefficients = self.hypernetwork(self.mixer(z).reshape(-1, self.config.mixed))
-        windows = hypernetwork.evaluate(coefficients, hypernetwork.positions(2 * side, 2 * side))
-        color = blend(windows.reshape(*z.shape[:3], *windows.shape[1:]))
         height, width = (scale * n for n in self.size)
-        return hypernetwork.in_unit(color[:, :height, :width])
+        return self.decoder(z, scale * self.side)[:, :height, :width]
 
 
 def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:

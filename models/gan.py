@@ -49,14 +49,11 @@ class Model(nnx.Module):
 
 def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
     """Add what generator and discriminator minimize, each a function of one of them alone."""
+    config = model.config
     of_latents, of_places = jax.random.split(key)
     fake = sample(model, of_latents, len(batch.images))
-    config = model.config
-    terms = adversarial.terms(
-        model.discriminator, batch.images, fake, of_places, config.objective, config.penalty
-    )
-    value = terms.generator + terms.discriminator + config.weight * terms.penalty
-    return value, terms._asdict()
+    rules = config.objective, config.penalty, config.weight
+    return adversarial.game(model.discriminator, batch.images, fake, of_places, *rules)
 
 
 def sample(model: Model, key: PRNGKeyArray, n: int) -> Float[Array, "n h w c"]:

@@ -54,6 +54,20 @@ def terms(
     )
 
 
+def game(
+    discriminator: Discriminator,
+    real: Float[Array, "b h w c"],
+    fake: Float[Array, "b h w c"],
+    key: PRNGKeyArray,
+    objective: Objective,
+    penalty: Penalty,
+    weight: float,
+) -> tuple[Array, dict[str, Array]]:
+    """Add what both players minimize, each in one of them alone, and `weight` times the penalty."""
+    found = terms(discriminator, real, fake, key, objective, penalty)
+    return found.generator + found.discriminator + weight * found.penalty, found._asdict()
+
+
 def frozen(module: T) -> T:
     """Give a copy through which gradients pass but do not stay."""
     graph, state = nnx.split(module)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from models.layers import convolution
+from models.layers import convolution, hypernetwork
+from models.layers.hypernetwork import Hypernetwork
 
 
 class Encoder(nnx.Module):
@@ -23,6 +24,40 @@ class Encoder(nnx.Module):
         for down in self.down:
             x = jax.nn.silu(down(x))
         return self.last(self.block(x))
+
+
+class Decoder(nnx.Module):
+    """Mix the cells of a grid, give each a Fourier network, and blend what these show on overlapping windows.
+
+    Args:
+        inputs: numbers of a cell.
+        mixed: what `blocks` residual convolutions make of them.
+        hidden, width, depth, channels, gain: of the networks, as `Hypernetwork` takes them.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        mixed: int,
+        blocks: int,
+        hidden: tuple[int, ...],
+        width: int,
+        depth: int,
+        channels: int,
+        gain: float,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.mixed = mixed
+        self.mixer = Mixer(inputs, mixed, blocks, rngs=rngs)
+        self.hypernetwork = Hypernetwork(mixed, hidden, width, depth, channels, gain, rngs=rngs)
+
+    def __call__(self, cells: Float[Array, "b gh gw d"], side: int) -> Float[Array, "b h w c"]:
+        """Give images of `side` pixels a cell each way, in (0, 1)."""
+        coefficients = self.hypernetwork(self.mixer(cells).reshape(-1, self.mixed))
+        windows = hypernetwork.evaluate(coefficients, hypernetwork.positions(2 * side, 2 * side))
+        color = blend(windows.reshape(*cells.shape[:3], *windows.shape[1:]))
+        return hypernetwork.in_unit(color)
 
 
 class Mixer(nnx.Module):
