@@ -22,8 +22,11 @@ class Checkpoints:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = os.path.abspath(folder)
+        context = ocp.Context()
+        context.array.saving.use_replica_parallel = False  # it compiles a slice of each array for each device
         self._orbax = ocp.training.Checkpointer(
             self._folder,
+            context=context,
             preservation_policy=ocp.training.preservation_policies.LatestN(_KEPT),
             cleanup_tmp_directories=True,
         )

@@ -27,6 +27,7 @@ _CACHE = {
 _CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float
 
 os.environ["JAX_PLATFORMS"] = "cpu"  # of commands that tests start
+os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"  # compiles in half the time
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 8)
 jaxtyping.install_import_hook([f"dfm.{name}" for name in _CHECKED], _CHECKER)
