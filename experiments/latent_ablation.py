@@ -76,12 +76,7 @@ def measure(what: Variant, pixels: UInt8[np.ndarray, "h w 3"], config: Config) -
     state = (w, latents), (_WEIGHTS.init(w), fit.LATENTS.init(latents))
     keys = jax.random.split(jax.random.key(config.seed), config.steps)
     (w, latents), _ = _fitted(state, target, keys, what=what, config=config)
-    q = [jnp.round(fit.UNIT * v) for v in latents]
-    bits, image = (
-        float(variants.bits(what, w, q)),
-        jnp.clip(variants.image(what, w, q, target.shape[1:]), 0, 1),
-    )
-    mse = float(jnp.mean((image - target) ** 2))
+    bits, mse = map(float, _parts(w, [jnp.round(fit.UNIT * v) for v in latents], target, what=what))
     return {
         "loss": mse + config.lambda_ * bits / target[0].size,
         "psnr_db": round(-10 * float(np.log10(mse)), 3),
@@ -128,6 +123,12 @@ def _fitted(state, target, keys, *, what: Variant, config: Config):  # type: ign
         return ((w, latents), (a, b)), None
 
     return jax.lax.scan(step, state, (keys, jnp.arange(config.steps) / config.steps))[0]
+
+
+@functools.partial(jax.jit, static_argnames="what")
+def _parts(w: model.Weights, q: list[Array], target: Array, *, what: Variant) -> tuple[Array, Array]:
+    image = jnp.clip(variants.image(what, w, q, target.shape[1:]), 0, 1)
+    return variants.bits(what, w, q), jnp.mean((image - target) ** 2)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ _SAMPLES = 4  # of the curvature, a crop
 _FLOOR = 1e-4  # of the curvature, of its largest value
 _EDGE = 1e-6  # of the distribution function
 _LEAST = 1e-9  # of a coefficient
+_loss = jax.jit(model.loss, static_argnames="finest")
 _SIDES = "sij,skj->ik", "sij,sik->jk"  # covariances of the rows, and of the columns
 
 
@@ -121,7 +122,7 @@ def _fitted(
     )
     q = [jnp.round(v) for v in fitted.latents]
     w = coefficients.changed(coefficients.networks(base), fitted.state.changes, base.finest)
-    loss = model.loss(w, q, 0.0, pixels, base.lambda_, base.finest)[0]
+    loss = _loss(w, q, 0.0, pixels, base.lambda_, base.finest)[0]
     factors = _curvature(w, q, jax.random.key(seed), base.lambda_, finest=base.finest, size=pixels.shape[1:])
     change = _joined(
         {name: w[name] - v for name, v in coefficients.floats(base.weights).items()}, base.finest

@@ -13,7 +13,7 @@ import pytest
 from flax import nnx
 
 import models
-from dfm import config, registry, train
+from dfm import config, parallel, registry, train
 from dfm.batch import Batch
 from experiments import datasets, run
 from experiments import train as training
@@ -159,7 +159,7 @@ def test_a_latent_decodes_at_other_sizes_to_the_same_image(name):
 
 @pytest.fixture
 def small_sets(monkeypatch):
-    """Put small sets of images in place of real ones, and no pictures."""
+    """Put small sets of images in place of real ones, one device in place of eight, and no pictures."""
 
     def load(name):
         shape = SHAPES[name]
@@ -168,6 +168,7 @@ def small_sets(monkeypatch):
         return datasets.Dataset(split, split)
 
     monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(parallel, "mesh", functools.partial(parallel.mesh, jax.devices()[:1]))
     monkeypatch.setattr(training, "show", lambda *_: None)
 
 
