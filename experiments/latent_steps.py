@@ -1,14 +1,18 @@
 """Tell what the steps of a fit buy: python -m experiments.latent_steps CONFIG [key=value]
 
 For each photo, a file of the latent codec after each number of steps, at one lambda: bytes and PSNR against
-seconds. Rows go to a JSON-lines file one by one; those that are there are not measured again.
+seconds, those apart in which XLA compiles, once for each size. Rows go to a JSON-lines file one by one; those
+that are there are not measured again.
 """
 
+import contextlib
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from jax import monitoring
 
 import dfm
 from dfm import config as configs
@@ -16,6 +20,7 @@ from dfm import container, metrics, rate
 from dfm.codecs import latent
 from experiments import baselines, kodak, markdown, rows, tables
 
+_COMPILED = "/jax/core/compile/backend_compile_duration"
 CLASSIC = {"jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}
 
 
@@ -54,15 +59,37 @@ def measure(key: rows.Row) -> rows.Row:
     image = image.reshape(*image.shape[:2], -1)
     height, width, channels = image.shape
     target = rate.target(height * width, lambda_=key["lambda_"])
-    start = time.perf_counter()
-    payload = latent.encode(
-        image, latent.Config(steps=key["steps"]), target, seed=0, progress=lambda done, word: None
-    )
-    header = container.Header(codec="late", width=width, height=height, channels=channels)
-    data = container.pack(header, payload)
-    seconds = time.perf_counter() - start
+    with _compiling() as compiled:
+        start = time.perf_counter()
+        payload = latent.encode(
+            image, latent.Config(steps=key["steps"]), target, seed=0, progress=lambda done, word: None
+        )
+        header = container.Header(codec="late", width=width, height=height, channels=channels)
+        data = container.pack(header, payload)
+        seconds = time.perf_counter() - start
     psnr = metrics.psnr(image, dfm.decode(data).reshape(image.shape))
-    return {"bytes": len(data), "psnr_db": round(float(psnr), 4), "seconds": round(seconds, 2)}
+    return {
+        "bytes": len(data),
+        "psnr_db": round(float(psnr), 4),
+        "seconds": round(seconds - sum(compiled), 2),
+        "compile_seconds": round(sum(compiled), 2),
+    }
+
+
+@contextlib.contextmanager
+def _compiling() -> Iterator[list[float]]:
+    """Collect the seconds of each program that XLA compiles."""
+    seconds: list[float] = []
+
+    def heard(event: str, duration_secs: float, **_: str | int) -> None:
+        if event == _COMPILED:
+            seconds.append(duration_secs)
+
+    monitoring.register_event_duration_secs_listener(heard)
+    try:
+        yield seconds
+    finally:
+        monitoring.unregister_event_duration_listener(heard)
 
 
 def table(measured: Sequence[rows.Row]) -> str:

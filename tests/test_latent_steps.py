@@ -10,6 +10,8 @@ def test_a_file_of_no_steps_is_that_of_instant(tmp_path):
     image.write(tmp_path / "small.png", photo)
     found = latent_steps.measure({"image": str(tmp_path / "small.png"), "lambda_": 1e-3, "steps": 0})
     assert found["bytes"] == len(dfm.encode(photo, "latent", "instant", lambda_=1e-3))
+    assert found["seconds"] > 0
+    assert found["compile_seconds"] > 0
 
 
 def test_bytes_are_compared_at_equal_psnr_on_each_photo(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dfm import cli, image
 from dfm.codecs import latent
-from experiments import demo, markdown, rows
+from experiments import demo, latent_steps, markdown, rows
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -96,6 +96,11 @@ def test_the_table_is_that_of_the_recorded_demo():
     recorded = rows.read(rows.RESULTS / "demo.jsonl")
     assert markdown.held(README, "demo") == markdown.table(demo.COLUMNS, map(demo.cells, recorded))
     assert {row["budget_bytes"] for row in recorded} == {demo.MAX_BYTES}
+
+
+def test_the_table_of_steps_is_that_of_the_rows():
+    recorded = rows.read(rows.RESULTS / "latent_steps.jsonl")
+    assert markdown.held(README, "latent_steps") == latent_steps.table(recorded)
 
 
 def test_the_version_is_the_same_everywhere():
