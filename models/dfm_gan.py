@@ -48,7 +48,7 @@ class Config:
     discriminator: tuple[int, ...] = (32, 64)
     objective: adversarial.Objective = "non_saturating"
     penalty: adversarial.Penalty = "r1"
-    weight: float = 0.1
+    weight: float = 1.0
 
 
 class Model(nnx.Module):
