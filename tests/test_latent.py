@@ -1,7 +1,3 @@
-import re
-from collections import Counter
-
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +5,7 @@ import pytest
 import dfm
 from dfm import container, image, metrics
 from dfm.codecs import latent
-from dfm.codecs.latent import analysis, fit, quantize, weight_changes, weights
+from dfm.codecs.latent import fit, quantize, weight_changes, weights
 from experiments import demo
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -57,30 +53,6 @@ def test_a_fit_is_better_than_its_guess_and_repeats(photo, short):
     assert dfm.encode(photo, "latent", short, lambda_=1e-3, seed=3) == fitted
 
 
-def test_what_a_fit_calls_is_compiled_before_it_and_once(photo, short, monkeypatch, caplog):
-    ahead, soft = [], fit.soft
-
-    def compiled():
-        return Counter(
-            re.findall(r"XLA compilation of jit\((_steps|_rounded|_tuned|_bits|_mse)\)", caplog.text)
-        )
-
-    def watched(*args, **settings):
-        ahead.append(compiled())
-        return soft(*args, **settings)
-
-    monkeypatch.setattr(fit, "soft", watched)
-    jax.clear_caches()
-    jax.config.update("jax_log_compiles", True)  # in all threads, which `jax.log_compiles` does not reach
-    try:
-        dfm.encode(photo, "latent", short, lambda_=1e-3)
-    finally:
-        jax.config.update("jax_log_compiles", False)
-    both = 2  # with and without octave 0
-    assert compiled() == {"_steps": 1, "_rounded": 1, "_tuned": 1, "_bits": both, "_mse": both}
-    assert ahead == [compiled()]
-
-
 def test_steps_lower_the_loss(photo):
     target = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32)
     base, reports = weights.base(4), []
@@ -95,7 +67,7 @@ def test_steps_lower_the_loss(photo):
         seed=0,
         notify=lambda fraction, text: None,
     )
-    guess = quantize.symbols(analysis.guess(base, target), base.finest)
+    guess = quantize.symbols(fit.guess(base, target), base.finest)
     bits, mse = quantize.measure(base, None, guess, target)
     last = reports[-1]
     fitted = last.mse + 1e-4 * (last.bits + last.weight_bits) / target[0].size

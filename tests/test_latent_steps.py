@@ -14,11 +14,6 @@ def test_a_file_of_no_steps_is_that_of_instant(tmp_path):
     assert found["compile_seconds"] > 0
 
 
-def test_time_that_spans_share_counts_once():
-    assert latent_steps.union([(5, 6), (0, 2), (1, 3), (1.5, 1.7)]) == 4
-    assert latent_steps.union([]) == 0
-
-
 def test_bytes_are_compared_at_equal_psnr_on_each_photo(tmp_path, monkeypatch):
     monkeypatch.setattr(latent_steps.baselines, "RESULTS", tmp_path / "classic.jsonl")
     for name, size in (("a", 100), ("b", 400)):

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from dfm.codecs.latent import grids, planes, weights
+from dfm.codecs.latent import grids, planes
 
 WIDTH = 32
 
@@ -45,23 +45,6 @@ def latents(w: Weights, image: Float[Array, "3 h w"], finest: int) -> list[Float
         for hyper, values in enumerate(kinds):
             found[grids.Grid(octave, bool(hyper))] = values
     return [found[grid] for grid in grids.order(finest)]
-
-
-def guess(base: weights.Base, image: Float[Array, "3 h w"]) -> list[Float[Array, "_h _w"]]:
-    """Give the latents that the analysis network of some base networks guesses."""
-    return list(_latents(_floats(base), image, base.finest))
-
-
-def programs(base: weights.Base, image: Float[Array, "3 h w"]) -> list[jax.stages.Lowered]:
-    """Give what `guess` calls, before it is compiled."""
-    return [_latents.lower(_floats(base), image, base.finest)]
-
-
-_latents = jax.jit(latents, static_argnames="finest")
-
-
-def _floats(base: weights.Base) -> Weights:
-    return {name: jnp.asarray(w, jnp.float32) for name, w in base.analysis.items()}
 
 
 def _convolved(w: Weights, name: str, x: planes.Planes, stride: int = 1) -> planes.Planes:

@@ -72,7 +72,7 @@ LATENTS = optax.scale_by_adam()
 def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
     """Start from some base networks, and what their analysis network guesses for pixels in [0, 1]."""
     changes = {group: jnp.zeros(along.spread.shape) for group, along in base.directions.items()}
-    latents = [v / UNIT for v in analysis.guess(base, target)]
+    latents = [v / UNIT for v in guess(base, target)]
     return State(changes, latents, COEFFICIENTS.init(changes), LATENTS.init(latents))
 
 
@@ -123,16 +123,13 @@ def moved(changes: Coefficients, base: Networks, turn: Coefficients, rate: Array
     }
 
 
-def programs(
-    base: weights.Base, target: Float[Array, "3 h w"], state: State, config: "Config"
-) -> list[jax.stages.Lowered]:
-    """Give what `soft` calls, before it is compiled."""
-    networks, keys = coefficients.networks(base), jax.random.split(jax.random.key(0), _CHUNK)
-    given = state, networks, target
-    return [
-        _steps.lower(*given, _settings(np.zeros(_CHUNK), config, keys), jnp.float32(1), finest=base.finest),
-        _rounded.lower(*given, finest=base.finest),
-    ]
+def guess(base: weights.Base, target: Float[Array, "3 h w"]) -> list[Float[Array, "_h _w"]]:
+    """Give the latents that the analysis network of some base networks guesses, in units of a symbol."""
+    w = {name: jnp.asarray(v, jnp.float32) for name, v in base.analysis.items()}
+    return list(_guessed(w, target, base.finest))
+
+
+_guessed = jax.jit(analysis.latents, static_argnames="finest")
 
 
 def _told(parts: Array, fraction: float, notify: Notify) -> Report:

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, UInt8
 
 from dfm import metrics
 from dfm.codecs import latent
-from dfm.codecs.latent import analysis, fit, payload, quantize, weights
+from dfm.codecs.latent import fit, payload, quantize, weights
 from dfm.codecs.latent.exact_context import Symbols
 from dfm.codecs.latent.weight_changes import Changes
 
@@ -32,7 +32,7 @@ class Job(NamedTuple):
 
     def guess(self) -> list[Array]:
         """Guess the latents, in units of a symbol."""
-        return analysis.guess(self.base, self.pixels)
+        return fit.guess(self.base, self.pixels)
 
     def sketch(self) -> "Sketch":
         """Estimate what a guess with the base networks comes to."""

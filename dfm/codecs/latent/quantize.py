@@ -53,22 +53,23 @@ def changes(
 
     moved, code = fitted.state.changes, _code(target)
     best = min(_cheapest(priced, moved, base, code), priced(None), key=_loss)
-    rates = _rates(config, base)
-    if not len(rates):
+    part, most = _TUNING_STEPS
+    count = min(int(part * fit.steps(config, base)), most)
+    if not count:
         return best[1]
     code = min((best[1].step if best[1] else code) + 1, weight_changes.STEPS - 1)
-    given = moved, coefficients.networks(base), floats(found), target, rates
-    tuned = _tuned(*given, weight_changes.step_of(code), fitted.lambda_, finest=base.finest)
+    rates = config.weight_rate * _TUNING_RATE * fit.cosine(jnp.arange(count) / count)
+    tuned = _tuned(
+        moved,
+        coefficients.networks(base),
+        floats(found),
+        target,
+        rates,
+        weight_changes.step_of(code),
+        fitted.lambda_,
+        finest=base.finest,
+    )
     return min(best, _cheapest(priced, tuned, base, code), key=_loss)[1]
-
-
-def programs(
-    base: weights.Base, target: Float[Array, "3 h w"], state: fit.State, config: "Config"
-) -> list[jax.stages.Lowered]:
-    """Give what `changes` calls beside `measure`, before it is compiled."""
-    rates = _rates(config, base)
-    given = state.changes, coefficients.networks(base), state.latents, target, rates
-    return [_tuned.lower(*given, 1.0, 1.0, finest=base.finest)] if len(rates) else []
 
 
 def likely_bytes(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"]) -> float:
@@ -87,20 +88,6 @@ def measure(
     """Estimate the bits of the grids, and the MSE of pixels in [0, 1]."""
     w, q = coefficients.floats(weight_changes.apply(base, found)), floats(what)
     return float(_bits(w, q, base.finest)), float(_mse(w, q, target, base.finest))
-
-
-def programs_of_measure(base: weights.Base, target: Float[Array, "3 h w"]) -> list[jax.stages.Lowered]:
-    """Give what `measure` calls, before it is compiled."""
-    w = coefficients.floats(base.weights)
-    q = [jnp.zeros(grid.size(*target.shape[1:])) for grid in grids.order(base.finest)]
-    return [_bits.lower(w, q, base.finest), _mse.lower(w, q, target, base.finest)]
-
-
-def _rates(config: "Config", base: weights.Base) -> Float[Array, " steps"]:
-    """Give the learning rates of the steps that tune changes of the weights."""
-    part, most = _TUNING_STEPS
-    count = min(int(part * fit.steps(config, base)), most)
-    return config.weight_rate * _TUNING_RATE * fit.cosine(jnp.arange(count) / count)
 
 
 def _code(target: Float[Array, "3 h w"]) -> int:

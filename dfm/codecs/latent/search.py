@@ -1,17 +1,15 @@
 """Meet a target of rate or quality with one fit: lambda is steered on the way, rounding does the rest."""
 
-import concurrent.futures
 import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
 from dfm import rate
-from dfm.codecs.latent import analysis, deadzone, fit, quantize, weights
+from dfm.codecs.latent import deadzone, fit, quantize, weights
 from dfm.codecs.latent.job import Job, Sketch
 
 if TYPE_CHECKING:
@@ -117,8 +115,6 @@ def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:
 
 def _best(jobs: list[Job]) -> list[Sketch]:
     """Guess with all base networks, and keep the best of each lambda."""
-    kinds = {job.base.finest: (job.base, job.pixels) for job in jobs}.values()
-    _compile([p for kind in kinds for p in (*analysis.programs(*kind), *quantize.programs_of_measure(*kind))])
     sketches = sorted((job.sketch() for job in jobs), key=lambda sketch: -sketch.loss)
     return list({sketch.job.base.lambda_: sketch for sketch in sketches}.values())
 
@@ -129,8 +125,6 @@ def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:
     steer = functools.partial(_steered, job, target)
     for attempt in range(_TRIES):
         state, seed = fit.start(job.base, job.pixels), (job.seed + attempt) % 2**32
-        given = job.base, job.pixels, state, config
-        _compile([*fit.programs(*given), *quantize.programs(*given)])
         try:
             return fit.soft(state, job.pixels, job.base, config, steer, lambda_, seed=seed, notify=job.notify)
         except FloatingPointError:
@@ -138,12 +132,6 @@ def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:
                 config, weight_rate=config.weight_rate / 4, latent_rate=config.latent_rate / 2
             )
     raise ValueError(f"{_TRIES} fits of the image diverged; choose another seed")
-
-
-def _compile(programs: list[jax.stages.Lowered]) -> None:
-    """Compile side by side what is called later: XLA takes a core for each."""
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        list(pool.map(jax.stages.Lowered.compile, programs))
 
 
 def _again(job: Job, fitted: fit.Fitted, aim: rate.Target) -> fit.Fitted:
