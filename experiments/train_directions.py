@@ -32,8 +32,9 @@ _SAMPLES = 4  # of the curvature, a crop
 _FLOOR = 1e-4  # of the curvature, of its largest value
 _EDGE = 1e-6  # of the distribution function
 _LEAST = 1e-9  # of a coefficient
-_loss = jax.jit(model.loss, static_argnames="finest")
 _SIDES = "sij,skj->ik", "sij,sik->jk"  # covariances of the rows, and of the columns
+
+_loss = jax.jit(model.loss, static_argnames="finest")
 
 
 @dataclass(frozen=True, kw_only=True)
