@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+HELD_OUT = 8  # photos, the first, that trainings do not see
+
 Photos = list[UInt8[np.ndarray, "_h _w 3"]]
 
 

@@ -1,13 +1,18 @@
 """Start the base networks of the latent codec, and write them as its decoder reads them."""
 
+import functools
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float16
 
 from dfm.codecs.latent import analysis, coefficients, model, weight_changes, weights
+from experiments import crops
+
+_MIDDLE = 256  # pixels, of the side of what is measured of a photo
 
 
 class Networks(NamedTuple):
@@ -48,8 +53,38 @@ def rounded(networks: Networks, lambda_: float, finest: int) -> weights.Base:
         lambda_=lambda_,
         weights=integers,
         directions={group: _plain(*shape) for group, shape in weights.shapes_of_groups(finest).items()},
-        analysis={name: np.asarray(w, np.float16) for name, w in networks.analysis.items()},
+        analysis=halved(networks.analysis),
     )
+
+
+def halved(w: analysis.Weights) -> dict[str, Float16[np.ndarray, "..."]]:
+    """Round the weights of an analysis network to 16 bits."""
+    return {name: np.asarray(values, np.float16) for name, values in w.items()}
+
+
+def measured(
+    w: model.Weights, q: list[Array], image: Float[Array, "3 h w"], lambda_: float, finest: int
+) -> Float[Array, "3"]:
+    """Give MSE + lambda * bits per pixel, the MSE, and the bits per pixel."""
+    loss, parts = model.loss(w, q, 0.0, image, lambda_, finest)
+    return jnp.stack([loss, parts[0], parts[1] / image[0].size])
+
+
+def validate(networks: Networks, pictures: crops.Photos, lambda_: float, finest: int) -> list[float]:
+    """Give the mean loss, MSE and bits per pixel of the middles of photos, with rounded guesses."""
+    found = []
+    for photo in pictures:
+        y, x = ((side - _MIDDLE) // 2 for side in photo.shape[:2])
+        middle = photo[max(y, 0) :, max(x, 0) :][:_MIDDLE, :_MIDDLE]
+        pixels = jnp.asarray(middle.transpose(2, 0, 1) / 255.0, jnp.float32)
+        found.append(_guessed(networks, pixels, lambda_, finest=finest))
+    return [float(v) for v in np.mean(found, axis=0)]
+
+
+@functools.partial(jax.jit, static_argnames="finest")
+def _guessed(networks: Networks, image: Array, lambda_: float, *, finest: int) -> Array:
+    q = [jnp.round(v) for v in analysis.latents(networks.analysis, image, finest)]
+    return measured(networks.base, q, image, lambda_, finest)
 
 
 def save(path: Path, base: weights.Base) -> None:

@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 _EPSILON = 1e-8
+_WARM = 100  # steps in which the learning rate rises
 
 
 class Moments(NamedTuple):
@@ -62,6 +63,14 @@ def scale_by_soap(*, b1: float = 0.95, b2: float = 0.95, every: int = 10) -> opt
         return jax.tree.unflatten(structure, directions), State(state.step + 1, moments)
 
     return optax.GradientTransformation(init, update)
+
+
+def along(rate: float, steps: int) -> optax.GradientTransformation:
+    """Give SOAP with clipped gradients and a learning rate that falls from `rate` along a cosine."""
+    schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(_WARM, steps // 10), steps, rate / 100)
+    return optax.chain(
+        optax.clip_by_global_norm(1.0), scale_by_soap(), optax.scale_by_learning_rate(schedule)
+    )
 
 
 def _matrix(x: Array) -> Float[Array, "n m"]:

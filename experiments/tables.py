@@ -14,6 +14,7 @@ import experiments
 from dfm import metrics, registry
 from experiments import kodak, markdown, rows
 
+_CLASSIC = "jpeg", "webp", "avif", "avif:strongest"
 LEVELS = range(20, 27)  # dB
 
 Rows = Sequence[rows.Row]
@@ -47,7 +48,7 @@ def report(folder: Path) -> Iterable[str]:
     fitted = rows.read(folder / "latent_rd.jsonl")
     for codec in _values(fitted, "codec"):
         ours = _of(fitted, "codec", codec)
-        references = _by_label([row for row in classic if row["codec"] in ("jpeg", "webp", "avif")])
+        references = _by_label([row for row in classic if row["codec"] in _CLASSIC])
         yield f"### {codec}: files, and bytes against others at equal PSNR\n\n{by_lambda(ours, references)}"
         yield f"### {codec}: bytes at equal PSNR (BD-rate), in percent\n\n{bd_rates(ours, references)}"
     for name in registry.names(experiments):

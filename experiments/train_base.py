@@ -23,12 +23,10 @@ from jaxtyping import Array, Float
 
 from dfm import config as configs
 from dfm.codecs import latent
-from dfm.codecs.latent import analysis, fit, model, rounding
+from dfm.codecs.latent import analysis, fit, rounding
 from experiments import crops, networks, pools, soap
 from experiments.networks import Networks
 
-_HELD_OUT = 8
-_WARM = 100  # visits in which the learning rates rise
 _LATENT_RATE = latent.Config(steps=0).latent_rate
 
 
@@ -83,7 +81,7 @@ def train(config: Config) -> None:
     random = np.random.default_rng(config.seed)
     pictures = crops.read(Path(config.photos))
     sample = functools.partial(
-        crops.sample, random, pictures[_HELD_OUT:], side=config.crop, enlarged=config.enlarged
+        crops.sample, random, pictures[crops.HELD_OUT :], side=config.crop, enlarged=config.enlarged
     )
     start = networks.first(config.seed, config.lambda_, config.finest, config.start)
     state = start, optimizer(config).init(start)
@@ -105,7 +103,9 @@ def train(config: Config) -> None:
                 "round": now + 1,
                 "seconds": round(time.monotonic() - began),
                 "fitted": [float(v) for v in report],
-                "held_out": validate(state[0], pictures[:_HELD_OUT], config),
+                "held_out": networks.validate(
+                    state[0], pictures[: crops.HELD_OUT], config.lambda_, config.finest
+                ),
             }
             print(json.dumps(row), flush=True)
 
@@ -115,12 +115,6 @@ def optimizer(config: Config) -> optax.GradientTransformation:
 
     visits = config.rounds * config.pool
 
-    def along(rate: float) -> optax.GradientTransformation:
-        schedule = optax.warmup_cosine_decay_schedule(0.0, rate, min(_WARM, visits // 10), visits, rate / 100)
-        return optax.chain(
-            optax.clip_by_global_norm(1.0), soap.scale_by_soap(), optax.scale_by_learning_rate(schedule)
-        )
-
     def kinds(networks: Networks) -> Networks:
         return Networks(
             *(
@@ -129,7 +123,10 @@ def optimizer(config: Config) -> optax.GradientTransformation:
             )
         )
 
-    transforms = {"base": along(config.learning_rate), "analysis": along(config.analysis_rate)}
+    transforms = {
+        "base": soap.along(config.learning_rate, visits),
+        "analysis": soap.along(config.analysis_rate, visits),
+    }
     return optax.partition(transforms, kinds)
 
 
@@ -163,32 +160,8 @@ def _loss(
     fitted = rounding.disturbed(keys[0], [fit.UNIT * v for v in latents], visit.done)
     guess = analysis.latents(weights.analysis, image, config.finest)
     guess = rounding.disturbed(keys[1], guess, visit.progress)
-    report = _measured(felt, fitted, image, config)
-    return report[0] + _measured(fixed, guess, image, config)[0], report
-
-
-def _measured(
-    w: model.Weights, q: list[Array], image: Float[Array, "3 h w"], config: Config
-) -> Float[Array, "3"]:
-    """Give MSE + lambda * bits per pixel, the MSE, and the bits per pixel."""
-    loss, parts = model.loss(w, q, 0.0, image, config.lambda_, config.finest)
-    return jnp.stack([loss, parts[0], parts[1] / image[0].size])
-
-
-def validate(networks: Networks, pictures: crops.Photos, config: Config) -> list[float]:
-    """Give the mean loss, MSE and bits per pixel of the middles of photos, with rounded guesses."""
-    rows = []
-    for photo in pictures:
-        y, x = ((side - 256) // 2 for side in photo.shape[:2])
-        middle = photo[max(y, 0) :, max(x, 0) :][:256, :256]
-        rows.append(_rounded(networks, jnp.asarray(middle.transpose(2, 0, 1) / 255.0, jnp.float32), config))
-    return [float(v) for v in np.mean(rows, axis=0)]
-
-
-@functools.partial(jax.jit, static_argnames="config")
-def _rounded(networks: Networks, image: Array, config: Config) -> Array:
-    q = [jnp.round(v) for v in analysis.latents(networks.analysis, image, config.finest)]
-    return _measured(networks.base, q, image, config)
+    report = networks.measured(felt, fitted, image, config.lambda_, config.finest)
+    return report[0] + networks.measured(fixed, guess, image, config.lambda_, config.finest)[0], report
 
 
 if __name__ == "__main__":

@@ -27,7 +27,6 @@ from dfm.codecs import latent
 from dfm.codecs.latent import coefficients, fit, model, weight_changes, weights
 from experiments import crops, networks
 
-_HELD_OUT = 8  # as train_base does
 _SAMPLES = 4  # of the curvature, a crop
 _FLOOR = 1e-4  # of the curvature, of its largest value
 _EDGE = 1e-6  # of the distribution function
@@ -74,7 +73,7 @@ class Seen(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> None:
     config = configs.command_line(Config, __doc__, arguments)
     path, random = Path(config.base), np.random.default_rng(config.seed)
-    photos = crops.read(Path(config.photos))[_HELD_OUT:]
+    photos = crops.read(Path(config.photos))[crops.HELD_OUT :]
     for now in range(config.rounds):
         base, began = weights.read(path), time.monotonic()
         if config.start and now == 0:
