@@ -5,7 +5,8 @@ import pytest
 import dfm
 from dfm import container, image, metrics
 from dfm.codecs import latent
-from dfm.codecs.latent import fit, quantize, weight_changes, weights
+from dfm.codecs.latent import fit, quantize, search, weight_changes, weights
+from dfm.codecs.latent.job import Job, Sketch
 from experiments import demo
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -142,6 +143,15 @@ def test_a_region_is_a_part_of_the_whole_and_a_scale_resamples(photo):
     whole = dfm.decode(data)
     np.testing.assert_array_equal(dfm.decode(data, region=(5, 3, 20, 10)), whole[3:13, 5:25])
     assert dfm.decode(data, scale=2).shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize(("steps", "chosen"), [(0, 3), (25, 2)])
+def test_a_fit_takes_octave_0_where_its_guess_is_better_by_far_alone(monkeypatch, photo, steps, chosen):
+    losses = {2: 1.1e-3, 3: 1.0e-3}
+    monkeypatch.setattr(Job, "sketch", lambda job: Sketch(job, 100.0, 1e-3, losses[job.number]))
+    config = latent.Config(steps=steps)
+    jobs = [Job(photo, None, number, config, 0, lambda done, word: None) for number in losses]
+    assert [sketch.job.number for sketch in search._best(jobs)] == [chosen]
 
 
 def test_a_base_that_this_version_lacks_is_named():
