@@ -19,7 +19,7 @@ _USED = 0.97  # part of the bytes that is used at least
 _CLOSE = 0.1  # dB above the PSNR at most
 _LESS = np.log(0.75), np.log(0.4)  # bytes and MSE after a fit over those of the guess, about
 _TRIES = 3
-_LEAD = 1.2  # of the loss of a guess: what octave 0 has to be better by if a fit follows
+_LEAD = 1.2  # of the loss of a guess: what octave 0 has to be better by to be so after a fit
 _LONG = 5000  # steps in which octave 0 may pay on smooth photos too
 
 
@@ -122,8 +122,7 @@ def _best(jobs: list[Job]) -> list[Sketch]:
 
 def _promise(sketch: Sketch) -> float:
     """Rank sketches: the last is the most promising."""
-    base, steps = sketch.job.base, sketch.job.config.steps
-    return -sketch.loss * (_LEAD if steps and base.finest == 0 else 1)
+    return -sketch.loss * (_LEAD if sketch.job.base.finest == 0 else 1)
 
 
 def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:
