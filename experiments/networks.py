@@ -32,7 +32,7 @@ def first(seed: int, lambda_: float, finest: int, start: str) -> Networks:
     gain = (other.lambda_ / lambda_) ** 0.5
     base = coefficients.floats(other.weights)
     base["synthesis.1"] = base["synthesis.1"] / gain
-    guess = {name: jnp.asarray(v, jnp.float32) for name, v in other.analysis.items()}
+    guess = analysis.floats(other.analysis)
     return Networks(base, {k: v * gain if k.endswith("head") else v for k, v in guess.items()})
 
 

@@ -53,10 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     path, random = Path(config.base), np.random.default_rng(config.seed)
     base = weights.read(path)
     photos = crops.read(Path(config.photos))
-    state = networks.Networks(
-        coefficients.floats(base.weights),
-        {name: jnp.asarray(w, jnp.float32) for name, w in base.analysis.items()},
-    )
+    state = networks.Networks(coefficients.floats(base.weights), analysis.floats(base.analysis))
     moments = soap.along(config.learning_rate, config.steps).init(state.analysis)
     began = time.monotonic()
     for now, key in enumerate(jax.random.split(jax.random.key(config.seed), config.steps)):

@@ -2,7 +2,8 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, Float16, PRNGKeyArray
 
 from dfm.codecs.latent import grids, planes
 
@@ -26,6 +27,11 @@ def init(key: PRNGKeyArray, finest: int) -> Weights:
     if finest == 0:
         w["0.head"] = layer(4, WIDTH, 1.0)
     return w
+
+
+def floats(w: dict[str, Float16[np.ndarray, "..."]]) -> Weights:
+    """Give weights, as base networks hold them, in floats."""
+    return {name: jnp.asarray(values, jnp.float32) for name, values in w.items()}
 
 
 def latents(w: Weights, image: Float[Array, "3 h w"], finest: int) -> list[Float[Array, "_h _w"]]:

@@ -125,8 +125,7 @@ def moved(changes: Coefficients, base: Networks, turn: Coefficients, rate: Array
 
 def guess(base: weights.Base, target: Float[Array, "3 h w"]) -> list[Float[Array, "_h _w"]]:
     """Give the latents that the analysis network of some base networks guesses, in units of a symbol."""
-    w = {name: jnp.asarray(v, jnp.float32) for name, v in base.analysis.items()}
-    return list(_guessed(w, target, base.finest))
+    return list(_guessed(analysis.floats(base.analysis), target, base.finest))
 
 
 _guessed = jax.jit(analysis.latents, static_argnames="finest")

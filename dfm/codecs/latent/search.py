@@ -116,13 +116,13 @@ def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:
 
 def _best(jobs: list[Job]) -> list[Sketch]:
     """Guess with all base networks, and keep the most promising of each lambda."""
-    sketches = sorted((job.sketch() for job in jobs), key=_promise)
+    sketches = sorted((job.sketch() for job in jobs), key=_expected, reverse=True)
     return list({sketch.job.base.lambda_: sketch for sketch in sketches}.values())
 
 
-def _promise(sketch: Sketch) -> float:
-    """Rank sketches: the last is the most promising."""
-    return -sketch.loss * (_LEAD if sketch.job.base.finest == 0 else 1)
+def _expected(sketch: Sketch) -> float:
+    """Give the loss of a guess, as it compares with others after a fit."""
+    return sketch.loss * (_LEAD if sketch.job.base.finest == 0 else 1)
 
 
 def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:
