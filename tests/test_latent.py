@@ -5,7 +5,7 @@ import pytest
 import dfm
 from dfm import container, image, metrics
 from dfm.codecs import latent
-from dfm.codecs.latent import fit, quantize, search, weight_changes, weights
+from dfm.codecs.latent import coefficients, fit, quantize, search, weight_changes, weights
 from dfm.codecs.latent.job import Job, Sketch
 from experiments import demo
 
@@ -75,18 +75,33 @@ def test_steps_lower_the_loss(photo):
     assert fitted < 0.8 * (mse + 1e-4 * bits / target[0].size)
 
 
-def test_tuning_lowers_the_loss_of_the_file_at_the_same_latents(photo):
+def test_a_fit_ends_with_changes_on_the_grid_of_the_file(photo):
     target, base = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32), weights.base(4)
-    first = fit.Fitted(fit.start(base, target), 1e-6)
-    symbols = quantize.symbols(first.latents, base.finest)
+    fitted = fit.soft(
+        fit.start(base, target),
+        target,
+        base,
+        latent.Config(steps=50, weight_rate=0.3),
+        lambda state, report, lambda_: lambda_,
+        1e-6,
+        step=lambda state, lambda_: 2.0**-6,
+        seed=0,
+        notify=lambda fraction, text: None,
+    )
+    changes = quantize.changes(fitted, base, target, quantize.symbols(fitted.latents, base.finest))
+    for group, moved in fitted.state.changes.items():
+        np.testing.assert_array_equal(changes.integers[group] * 2.0**-6, moved)
+    assert any(np.any(q) for q in changes.integers.values())
+    assert weight_changes.step_of(changes.step) == 2.0**-6
 
-    def loss(steps):
-        config = latent.Config(steps=steps, weight_rate=0.3)
-        changes = quantize.changes(first, base, target, symbols, config)
-        bits, mse = quantize.measure(base, changes, symbols, target)
-        return mse + first.lambda_ * (bits + weight_changes.bits(base, changes)) / target[0].size
 
-    assert loss(500) < 0.97 * loss(0)
+def test_coefficients_that_are_expected_to_be_small_are_rounded_first():
+    base = coefficients.networks(weights.base(4))
+    turns = coefficients.turns(base)
+    spreads = np.concatenate([along.spread.ravel() for along in base.directions.values()])
+    order = np.argsort(np.concatenate([turn.ravel() for turn in turns.values()]), kind="stable")
+    assert np.all(np.diff(spreads[order]) >= 0)
+    assert spreads[order[0]] < spreads[order[-1]]
 
 
 @pytest.mark.parametrize("preset", ["instant", "short"])

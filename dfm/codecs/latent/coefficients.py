@@ -65,6 +65,15 @@ def step(pixels: int) -> float:
     return float((12 / (np.log(2) * pixels)) ** 0.5)
 
 
+def turns(base: Networks) -> Coefficients:
+    """Give the part of all coefficients that are expected to be smaller, for each."""
+    ordered = jnp.sort(jnp.concatenate([along.spread.ravel() for along in base.directions.values()]))
+    return {
+        group: jnp.searchsorted(ordered, along.spread) / ordered.size
+        for group, along in base.directions.items()
+    }
+
+
 def bits(base: Networks, changes: Coefficients, pixels: int) -> Array:
     """Estimate the bits of coefficients but for a constant: their distribution is two-sided geometric."""
     total, unit = jnp.zeros(()), step(pixels)

@@ -21,10 +21,12 @@ _CHUNK = 25  # steps between looks at the rate
 UNIT = 16.0  # symbols in a unit of a latent, as Adam sees it
 _STEERED = 0.3  # part of the steps after which lambda is steered: the rate falls by itself before
 _PRICE = 2  # of a bit of changes: Adam's steps pass over a lower one where gradients are but noise
+_ROUNDED = _STEERED, 0.8  # parts of a fit, between which changes are rounded in turns (Zhou et al., 2017)
 _LEAST_RATE = 1e-3  # of a learning rate, at the end of its cosine
 
 Notify = Callable[[float, str], None]
 Steer = Callable[["State", "Report", float], float]
+Step = Callable[["State", float], float]
 
 
 class Report(NamedTuple):
@@ -36,12 +38,16 @@ class Report(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold changes of weights, latents in units of 16 symbols, and the optimizers' moments."""
+    """Hold changes of weights, latents in units of 16 symbols, and the optimizers' moments.
+
+    Changes are rounded to `step`, in turns; not yet where it is infinite.
+    """
 
     changes: Coefficients
     latents: list[Array]
     weight_moments: optax.OptState
     latent_moments: optax.OptState
+    step: Array
 
 
 class Fitted(NamedTuple):
@@ -73,7 +79,7 @@ def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
     """Start from some base networks, and what their analysis network guesses for pixels in [0, 1]."""
     changes = {group: jnp.zeros(along.spread.shape) for group, along in base.directions.items()}
     latents = [v / UNIT for v in guess(base, target)]
-    return State(changes, latents, COEFFICIENTS.init(changes), LATENTS.init(latents))
+    return State(changes, latents, COEFFICIENTS.init(changes), LATENTS.init(latents), jnp.float32(np.inf))
 
 
 def soft(
@@ -85,14 +91,16 @@ def soft(
     lambda_: float,
     *,
     again: bool = False,
+    step: Step | None = None,
     seed: int,
     notify: Notify,
 ) -> Fitted:
-    """Minimize MSE + lambda * bits per pixel by soft rounding.
+    """Minimize MSE + lambda * bits per pixel by soft rounding of latents.
 
     Args:
         steer: gives the next lambda after a state, a report on it, and the last lambda.
         again: go on with a fit that has ended, for fewer steps.
+        step: gives the step to round changes of the weights to; without, they are not rounded.
 
     Raises:
         FloatingPointError: the fit diverged.
@@ -103,6 +111,8 @@ def soft(
     for at in range(0, count, _CHUNK):
         done = 1 - (1 - np.arange(at, at + _CHUNK) / count) / (_AGAIN if again else 1)
         setting = _settings(done, config, keys[at : at + _CHUNK])
+        if step and np.isinf(state.step) and done[-1] >= _ROUNDED[0]:
+            state = state._replace(step=jnp.float32(step(state, lambda_)))
         state = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
         report = _told(_rounded(state, unchanged, target, finest=base.finest), (at + _CHUNK) / count, notify)
         if done[-1] >= _STEERED:
@@ -156,6 +166,8 @@ def _steps(
     state: State, base: Networks, target: Array, settings: _Setting, lambda_: Array, *, finest: int
 ) -> State:
     """Make a step for each of the settings."""
+    first, last = _ROUNDED
+    turns = jax.tree.map(lambda part: first + (last - first) * part, coefficients.turns(base))
 
     def loss(changes: Coefficients, latents: list[Array], now: _Setting) -> Array:
         q = rounding.disturbed(now.key, [UNIT * v for v in latents], now.done)
@@ -166,9 +178,14 @@ def _steps(
         gradient = jax.grad(loss, argnums=(0, 1))(state.changes, state.latents, now)
         turn, weight_moments = COEFFICIENTS.update(gradient[0], state.weight_moments)
         move, latent_moments = LATENTS.update(gradient[1], state.latent_moments)
-        changes = moved(state.changes, base, turn, now.weight_rate)
+        unit, due = state.step, jnp.isfinite(state.step)
+        free = moved(state.changes, base, turn, now.weight_rate)
+        changes = {
+            group: jnp.where(due & (now.done >= turns[group]), unit * jnp.round(c / unit), free[group])
+            for group, c in state.changes.items()
+        }
         latents = jax.tree.map(lambda v, d: v - now.latent_rate * d, state.latents, move)
-        return State(changes, latents, weight_moments, latent_moments), None
+        return State(changes, latents, weight_moments, latent_moments, unit), None
 
     return jax.lax.scan(step, state, settings)[0]
 

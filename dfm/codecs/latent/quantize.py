@@ -1,13 +1,10 @@
-"""Round latents, and changes of weights as coarsely as pays by MSE + lambda * bits per pixel."""
+"""Turn what a fit gives into what a file holds: symbols, and changes of the weights where they pay."""
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from dfm.codecs.latent import coefficients, fit, grids, model, weight_changes, weights
@@ -15,14 +12,8 @@ from dfm.codecs.latent.exact_context import LARGEST, Symbols
 from dfm.codecs.latent.weight_changes import Changes
 from dfm.container import FormatError
 
-if TYPE_CHECKING:
-    from dfm.codecs.latent import Config
-
+_COARSER = 1  # codes of steps: what is not rounded yet makes up for what is, so that it pays
 _WIDER = range(-24, 25, 4)  # eighths of an octave around what is expected of coefficients
-_TUNING_STEPS = 0.1, 50  # part of those of a fit, and most
-_TUNING_RATE = 1 / 30  # of the rate of weights in a fit
-
-_Priced = tuple[float, Changes | None]  # changes, and their MSE + lambda * bits per pixel
 
 
 def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
@@ -34,47 +25,37 @@ def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
     return out
 
 
-def changes(
-    fitted: fit.Fitted, base: weights.Base, target: Float[Array, "3 h w"], found: Symbols, config: "Config"
-) -> Changes | None:
-    """Round the changes of the weights by the step that pays most, or leave them out.
+def step(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"], lambda_: float) -> float:
+    """Give the step to which a fit rounds changes of the weights.
 
-    They are fitted once more, as rounded, to latents that are rounded for good; gradients pass the rounding
-    straight through (Bengio et al., 2013). As they make up for it, a coarser step pays than without.
+    It is coarser than what would pay if all were rounded at once.
     """
-    price = fitted.lambda_ / target[0].size
+    found = symbols([fit.UNIT * v for v in state.latents], base.finest)
 
-    def priced(trial: Changes | None) -> _Priced:
-        try:
-            bits, mse = measure(base, trial, found, target)
-        except FormatError:
-            return np.inf, None
-        return mse + (bits + weight_changes.bits(base, trial)) * price, trial
+    @functools.cache
+    def loss(code: int) -> float:
+        if not 0 <= code < weight_changes.STEPS:
+            return np.inf
+        return _loss(_rounded(state.changes, base, code), base, target, found, lambda_)
 
-    moved, code = fitted.state.changes, _code(target)
-    best = min(_cheapest(priced, moved, base, code), priced(None), key=_loss)
-    part, most = _TUNING_STEPS
-    count = min(int(part * fit.steps(config, base)), most)
-    if not count:
-        return best[1]
-    code = min((best[1].step if best[1] else code) + 1, weight_changes.STEPS - 1)
-    rates = config.weight_rate * _TUNING_RATE * fit.cosine(jnp.arange(count) / count)
-    tuned = _tuned(
-        moved,
-        coefficients.networks(base),
-        floats(found),
-        target,
-        rates,
-        weight_changes.step_of(code),
-        fitted.lambda_,
-        finest=base.finest,
-    )
-    return min(best, _cheapest(priced, tuned, base, code), key=_loss)[1]
+    code = _nearest(coefficients.step(target[0].size))
+    for direction in (1, -1):
+        while loss(code + direction) < loss(code):
+            code += direction
+    return weight_changes.step_of(min(code + _COARSER, weight_changes.STEPS - 1))
 
 
-def likely_bytes(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"]) -> float:
+def changes(
+    fitted: fit.Fitted, base: weights.Base, target: Float[Array, "3 h w"], found: Symbols
+) -> Changes | None:
+    """Give the changes of the weights, which a fit has rounded, or None where they do not pay."""
+    trials = (None, _rounded(fitted.state.changes, base, _nearest(float(fitted.state.step))))
+    return min(trials, key=lambda trial: _loss(trial, base, target, found, fitted.lambda_))
+
+
+def likely_bytes(state: fit.State, base: weights.Base) -> float:
     """Guess the bytes that the changes of the weights will take."""
-    return weight_changes.bits(base, _rounded(state.changes, base, _code(target))) / 8
+    return weight_changes.bits(base, _rounded(state.changes, base, _nearest(float(state.step)))) / 8
 
 
 def floats(symbols: Symbols) -> list[Float[Array, "_h _w"]]:
@@ -90,31 +71,21 @@ def measure(
     return float(_bits(w, q, base.finest)), float(_mse(w, q, target, base.finest))
 
 
-def _code(target: Float[Array, "3 h w"]) -> int:
-    """Give the code of the step that pays in theory."""
+def _loss(
+    trial: Changes | None, base: weights.Base, target: Float[Array, "3 h w"], found: Symbols, lambda_: float
+) -> float:
+    """Give MSE + lambda * bits per pixel of a file."""
+    try:
+        bits, mse = measure(base, trial, found, target)
+    except FormatError:
+        return np.inf
+    return mse + lambda_ * (bits + weight_changes.bits(base, trial)) / target[0].size
+
+
+def _nearest(step: float) -> int:
+    """Give the code of the quantization step nearest to one."""
     steps = [weight_changes.step_of(code) for code in range(weight_changes.STEPS)]
-    return int(np.argmin(np.abs(np.log(np.array(steps) / coefficients.step(target[0].size)))))
-
-
-def _cheapest(
-    priced: Callable[[Changes], _Priced], moved: coefficients.Coefficients, base: weights.Base, code: int
-) -> _Priced:
-    """Round by the step near that of `code` that pays most."""
-
-    @functools.cache
-    def tried(code: int) -> _Priced:
-        if 0 <= code < weight_changes.STEPS:
-            return priced(_rounded(moved, base, code))
-        return np.inf, None
-
-    for direction in (1, -1):
-        while _loss(tried(code + direction)) < _loss(tried(code)):
-            code += direction
-    return tried(code)
-
-
-def _loss(trial: _Priced) -> float:
-    return trial[0]
+    return int(np.argmin(np.abs(np.log(np.array(steps) / step))))
 
 
 def _rounded(moved: coefficients.Coefficients, base: weights.Base, code: int) -> Changes:
@@ -125,37 +96,6 @@ def _rounded(moved: coefficients.Coefficients, base: weights.Base, code: int) ->
     expected = weight_changes.wider_of(step)
     trials = (Changes(step=code, wider=expected + more, integers=integers) for more in _WIDER)
     return min(trials, key=functools.partial(weight_changes.bits, base))
-
-
-@functools.partial(jax.jit, static_argnames="finest")
-def _tuned(
-    changes: coefficients.Coefficients,
-    base: coefficients.Networks,
-    q: list[Array],
-    target: Array,
-    rates: Array,
-    unit: Array | float,
-    lambda_: Array | float,
-    *,
-    finest: int,
-) -> coefficients.Coefficients:
-    """Make a step of Adam at each of the rates."""
-
-    def loss(changes: coefficients.Coefficients) -> Array:
-        exact = {
-            group: c + jax.lax.stop_gradient(unit * jnp.round(c / unit) - c) for group, c in changes.items()
-        }
-        bits = coefficients.bits(base, exact, target[0].size)
-        return model.loss(coefficients.changed(base, exact, finest), q, bits, target, lambda_, finest)[0]
-
-    def step(
-        state: tuple[coefficients.Coefficients, optax.OptState], rate: Array
-    ) -> tuple[tuple[coefficients.Coefficients, optax.OptState], None]:
-        changes, moments = state
-        turn, moments = fit.COEFFICIENTS.update(jax.grad(loss)(changes), moments)
-        return (fit.moved(changes, base, turn, rate), moments), None
-
-    return jax.lax.scan(step, (changes, fit.COEFFICIENTS.init(changes)), rates)[0][0]
 
 
 @functools.partial(jax.jit, static_argnums=2)

@@ -68,7 +68,7 @@ def _fit(job: Job, target: rate.Target, lambda_: float) -> bytes:
         if attempt:
             fitted = _again(job, fitted, aim)
         symbols = job.rounded(fitted.latents)
-        changes = quantize.changes(fitted, job.base, job.pixels, symbols, job.config)
+        changes = quantize.changes(fitted, job.base, job.pixels, symbols)
         data = job.packed(symbols, changes)
         if target.lambda_ is not None:
             return data
@@ -132,7 +132,17 @@ def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:
     for attempt in range(_TRIES):
         state, seed = fit.start(job.base, job.pixels), (job.seed + attempt) % 2**32
         try:
-            return fit.soft(state, job.pixels, job.base, config, steer, lambda_, seed=seed, notify=job.notify)
+            return fit.soft(
+                state,
+                job.pixels,
+                job.base,
+                config,
+                steer,
+                lambda_,
+                step=lambda state, lambda_: quantize.step(state, job.base, job.pixels, lambda_),
+                seed=seed,
+                notify=job.notify,
+            )
         except FloatingPointError:
             config = dataclasses.replace(
                 config, weight_rate=config.weight_rate / 4, latent_rate=config.latent_rate / 2
@@ -159,7 +169,7 @@ def _again(job: Job, fitted: fit.Fitted, aim: rate.Target) -> fit.Fitted:
 def _steered(job: Job, aim: rate.Target, state: fit.State, report: fit.Report, lambda_: float) -> float:
     """Give the next lambda."""
     if aim.max_bytes is not None:
-        ratio = (report.bits / 8 + quantize.likely_bytes(state, job.base, job.pixels)) / aim.max_bytes
+        ratio = (report.bits / 8 + quantize.likely_bytes(state, job.base)) / aim.max_bytes
     elif aim.min_psnr is not None:
         ratio = (10 ** (-aim.min_psnr / 10) / report.mse) ** 2
     else:
