@@ -81,7 +81,7 @@ def test_a_fit_ends_with_changes_on_the_grid_of_the_file(photo):
         fit.start(base, target),
         target,
         base,
-        latent.Config(steps=50, weight_rate=0.3),
+        latent.Config(steps=100, weight_rate=0.3),
         lambda state, report, lambda_: lambda_,
         1e-6,
         step=lambda state, lambda_: 2.0**-6,

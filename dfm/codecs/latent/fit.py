@@ -22,6 +22,7 @@ UNIT = 16.0  # symbols in a unit of a latent, as Adam sees it
 _STEERED = 0.3  # part of the steps after which lambda is steered: the rate falls by itself before
 _PRICE = 2  # of a bit of changes: Adam's steps pass over a lower one where gradients are but noise
 _ROUNDED = _STEERED, 0.8  # parts of a fit, between which changes are rounded in turns (Zhou et al., 2017)
+_FEWEST = 100  # steps of a fit in which what is not rounded yet can make up for what is
 _LEAST_RATE = 1e-3  # of a learning rate, at the end of its cosine
 
 Notify = Callable[[float, str], None]
@@ -100,7 +101,7 @@ def soft(
     Args:
         steer: gives the next lambda after a state, a report on it, and the last lambda.
         again: go on with a fit that has ended, for fewer steps.
-        step: gives the step to round changes of the weights to; without, they are not rounded.
+        step: gives the step to round changes of the weights to; without, or in few steps, they stay real.
 
     Raises:
         FloatingPointError: the fit diverged.
@@ -111,7 +112,7 @@ def soft(
     for at in range(0, count, _CHUNK):
         done = 1 - (1 - np.arange(at, at + _CHUNK) / count) / (_AGAIN if again else 1)
         setting = _settings(done, config, keys[at : at + _CHUNK])
-        if step and np.isinf(state.step) and done[-1] >= _ROUNDED[0]:
+        if step and count >= _FEWEST and np.isinf(state.step) and done[-1] >= _ROUNDED[0]:
             state = state._replace(step=jnp.float32(step(state, lambda_)))
         state = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
         report = _told(_rounded(state, unchanged, target, finest=base.finest), (at + _CHUNK) / count, notify)

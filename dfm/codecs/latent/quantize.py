@@ -31,31 +31,27 @@ def step(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"], la
     It is coarser than what would pay if all were rounded at once.
     """
     found = symbols([fit.UNIT * v for v in state.latents], base.finest)
-
-    @functools.cache
-    def loss(code: int) -> float:
-        if not 0 <= code < weight_changes.STEPS:
-            return np.inf
-        return _loss(_rounded(state.changes, base, code), base, target, found, lambda_)
-
-    code = _nearest(coefficients.step(target[0].size))
-    for direction in (1, -1):
-        while loss(code + direction) < loss(code):
-            code += direction
+    code = _paying(state.changes, base, target, found, lambda_)
     return weight_changes.step_of(min(code + _COARSER, weight_changes.STEPS - 1))
 
 
 def changes(
     fitted: fit.Fitted, base: weights.Base, target: Float[Array, "3 h w"], found: Symbols
 ) -> Changes | None:
-    """Give the changes of the weights, which a fit has rounded, or None where they do not pay."""
-    trials = (None, _rounded(fitted.state.changes, base, _nearest(float(fitted.state.step))))
-    return min(trials, key=lambda trial: _loss(trial, base, target, found, fitted.lambda_))
+    """Give the changes of the weights, rounded where the fit has not, or None where they do not pay."""
+    state, lambda_ = fitted.state, fitted.lambda_
+    if np.isfinite(state.step):
+        code = _nearest(float(state.step))
+    else:
+        code = _paying(state.changes, base, target, found, lambda_)
+    trials = (None, _rounded(state.changes, base, code))
+    return min(trials, key=lambda trial: _loss(trial, base, target, found, lambda_))
 
 
-def likely_bytes(state: fit.State, base: weights.Base) -> float:
+def likely_bytes(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"]) -> float:
     """Guess the bytes that the changes of the weights will take."""
-    return weight_changes.bits(base, _rounded(state.changes, base, _nearest(float(state.step)))) / 8
+    step = float(state.step) if np.isfinite(state.step) else coefficients.step(target[0].size)
+    return weight_changes.bits(base, _rounded(state.changes, base, _nearest(step))) / 8
 
 
 def floats(symbols: Symbols) -> list[Float[Array, "_h _w"]]:
@@ -69,6 +65,28 @@ def measure(
     """Estimate the bits of the grids, and the MSE of pixels in [0, 1]."""
     w, q = coefficients.floats(weight_changes.apply(base, found)), floats(what)
     return float(_bits(w, q, base.finest)), float(_mse(w, q, target, base.finest))
+
+
+def _paying(
+    moved: coefficients.Coefficients,
+    base: weights.Base,
+    target: Float[Array, "3 h w"],
+    found: Symbols,
+    lambda_: float,
+) -> int:
+    """Give the code of the step that pays most if all changes are rounded at once."""
+
+    @functools.cache
+    def loss(code: int) -> float:
+        if not 0 <= code < weight_changes.STEPS:
+            return np.inf
+        return _loss(_rounded(moved, base, code), base, target, found, lambda_)
+
+    code = _nearest(coefficients.step(target[0].size))
+    for direction in (1, -1):
+        while loss(code + direction) < loss(code):
+            code += direction
+    return code
 
 
 def _loss(

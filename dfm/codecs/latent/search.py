@@ -169,7 +169,7 @@ def _again(job: Job, fitted: fit.Fitted, aim: rate.Target) -> fit.Fitted:
 def _steered(job: Job, aim: rate.Target, state: fit.State, report: fit.Report, lambda_: float) -> float:
     """Give the next lambda."""
     if aim.max_bytes is not None:
-        ratio = (report.bits / 8 + quantize.likely_bytes(state, job.base)) / aim.max_bytes
+        ratio = (report.bits / 8 + quantize.likely_bytes(state, job.base, job.pixels)) / aim.max_bytes
     elif aim.min_psnr is not None:
         ratio = (10 ** (-aim.min_psnr / 10) / report.mse) ** 2
     else:
