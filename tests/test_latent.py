@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import dfm
-from dfm import container, image, metrics
+from dfm import container, image, metrics, rate
 from dfm.codecs import latent
 from dfm.codecs.latent import coefficients, fit, quantize, search, weight_changes, weights
 from dfm.codecs.latent.job import Job, Sketch
@@ -75,24 +75,79 @@ def test_steps_lower_the_loss(photo):
     assert fitted < 0.8 * (mse + 1e-4 * bits / target[0].size)
 
 
-def test_a_fit_ends_with_changes_on_the_grid_of_the_file(photo):
+def fitted_by(photo, quantization, steps=100):
+    """Fit the networks, quickly, to the photo; give also the pixels and the base networks."""
     target, base = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32), weights.base(4)
+    config = latent.Config(steps=steps, weight_rate=0.3)
     fitted = fit.soft(
         fit.start(base, target),
         target,
         base,
-        latent.Config(steps=100, weight_rate=0.3),
+        config,
         lambda state, report, lambda_: lambda_,
         1e-6,
-        step=lambda state, lambda_: 2.0**-6,
+        quantization=quantization,
         seed=0,
         notify=lambda fraction, text: None,
     )
+    return fitted, target, base
+
+
+def test_a_fit_ends_with_changes_on_the_grid_of_the_file(photo):
+    fitted, target, base = fitted_by(photo, lambda state, lambda_: 2.0**-6)
     changes = quantize.changes(fitted, base, target, quantize.symbols(fitted.latents, base.finest))
     for group, moved in fitted.state.changes.items():
         np.testing.assert_array_equal(changes.integers[group] * 2.0**-6, moved)
     assert any(np.any(q) for q in changes.integers.values())
     assert weight_changes.step_of(changes.step) == 2.0**-6
+
+
+def test_what_is_rounded_in_turns_is_better_than_what_is_rounded_at_the_end(photo):
+    step = 2.0**-3
+
+    def mse(quantization):
+        fitted, target, base = fitted_by(photo, quantization, steps=200)
+        fitted = fitted._replace(state=fitted.state._replace(quantization_step=step))
+        symbols = quantize.symbols(fitted.latents, base.finest)
+        return quantize.measure(base, quantize.changes(fitted, base, target, symbols), symbols, target)[1]
+
+    assert mse(lambda state, lambda_: step) < 0.8 * mse(None)
+
+
+def test_a_short_fit_leaves_changes_to_be_rounded_for_the_file(photo):
+    fitted, target, base = fitted_by(photo, lambda state, lambda_: 2.0**-6, steps=25)
+    assert np.isinf(fitted.state.quantization_step)
+    symbols = quantize.symbols(fitted.latents, base.finest)
+    changes = quantize.changes(fitted, base, target, symbols)
+    assert any(np.any(q) for q in changes.integers.values())
+    mse, unchanged = (quantize.measure(base, found, symbols, target)[1] for found in (changes, None))
+    assert mse < unchanged
+
+
+def test_a_fit_that_diverges_is_made_again_more_slowly(monkeypatch, photo):
+    tried = []
+
+    def soft(state, target, base, config, steer, lambda_, *, seed, **others):
+        tried.append((config.weight_rate, config.latent_rate, seed))
+        if len(tried) < 3:
+            raise FloatingPointError("the fit diverged")
+        return fit.Fitted(state, lambda_)
+
+    monkeypatch.setattr(fit, "soft", soft)
+    config = latent.Config(steps=25, weight_rate=0.16, latent_rate=0.04)
+    pixels = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32)
+    job = Job(photo, pixels, 4, config, 2**32 - 1, lambda done, word: None)
+    search._fitted(job, rate.Target(lambda_=1e-3), 1e-3)
+    assert tried == [(0.16, 0.04, 2**32 - 1), (0.04, 0.02, 0), (0.01, 0.01, 1)]
+
+
+def test_a_fit_that_goes_on_diverging_is_an_error(monkeypatch, photo):
+    def soft(*arguments, **others):
+        raise FloatingPointError("the fit diverged")
+
+    monkeypatch.setattr(fit, "soft", soft)
+    with pytest.raises(ValueError, match="3 fits of the image diverged; choose another seed"):
+        dfm.encode(photo, "latent", "fast", lambda_=1e-3)
 
 
 def test_coefficients_that_are_expected_to_be_small_are_rounded_first():

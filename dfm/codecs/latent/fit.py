@@ -27,7 +27,7 @@ _LEAST_RATE = 1e-3  # of a learning rate, at the end of its cosine
 
 Notify = Callable[[float, str], None]
 Steer = Callable[["State", "Report", float], float]
-Step = Callable[["State", float], float]
+Quantization = Callable[["State", float], float]
 
 
 class Report(NamedTuple):
@@ -41,14 +41,14 @@ class Report(NamedTuple):
 class State(NamedTuple):
     """Hold changes of weights, latents in units of 16 symbols, and the optimizers' moments.
 
-    Changes are rounded to `step`, in turns; not yet where it is infinite.
+    Changes are rounded, in turns, by `quantization_step`; not yet where it is infinite.
     """
 
     changes: Coefficients
     latents: list[Array]
     weight_moments: optax.OptState
     latent_moments: optax.OptState
-    step: Array
+    quantization_step: Array
 
 
 class Fitted(NamedTuple):
@@ -92,7 +92,7 @@ def soft(
     lambda_: float,
     *,
     again: bool = False,
-    step: Step | None = None,
+    quantization: Quantization | None = None,
     seed: int,
     notify: Notify,
 ) -> Fitted:
@@ -101,7 +101,8 @@ def soft(
     Args:
         steer: gives the next lambda after a state, a report on it, and the last lambda.
         again: go on with a fit that has ended, for fewer steps.
-        step: gives the step to round changes of the weights to; without, or in few steps, they stay real.
+        quantization: gives the quantization step of changes of the weights, from a state and lambda; without
+            it, or in a short fit, they are not rounded.
 
     Raises:
         FloatingPointError: the fit diverged.
@@ -112,8 +113,9 @@ def soft(
     for at in range(0, count, _CHUNK):
         done = 1 - (1 - np.arange(at, at + _CHUNK) / count) / (_AGAIN if again else 1)
         setting = _settings(done, config, keys[at : at + _CHUNK])
-        if step and count >= _FEWEST and np.isinf(state.step) and done[-1] >= _ROUNDED[0]:
-            state = state._replace(step=jnp.float32(step(state, lambda_)))
+        due = count >= _FEWEST and done[-1] >= _ROUNDED[0]
+        if quantization and due and np.isinf(state.quantization_step):
+            state = state._replace(quantization_step=jnp.float32(quantization(state, lambda_)))
         state = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
         report = _told(_rounded(state, unchanged, target, finest=base.finest), (at + _CHUNK) / count, notify)
         if done[-1] >= _STEERED:
@@ -179,7 +181,7 @@ def _steps(
         gradient = jax.grad(loss, argnums=(0, 1))(state.changes, state.latents, now)
         turn, weight_moments = COEFFICIENTS.update(gradient[0], state.weight_moments)
         move, latent_moments = LATENTS.update(gradient[1], state.latent_moments)
-        unit, due = state.step, jnp.isfinite(state.step)
+        unit, due = state.quantization_step, jnp.isfinite(state.quantization_step)
         free = moved(state.changes, base, turn, now.weight_rate)
         changes = {
             group: jnp.where(due & (now.done >= turns[group]), unit * jnp.round(c / unit), free[group])

@@ -25,8 +25,10 @@ def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
     return out
 
 
-def step(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"], lambda_: float) -> float:
-    """Give the step to which a fit rounds changes of the weights.
+def quantization_step(
+    state: fit.State, base: weights.Base, target: Float[Array, "3 h w"], lambda_: float
+) -> float:
+    """Give the step by which a fit rounds changes of the weights.
 
     It is coarser than what would pay if all were rounded at once.
     """
@@ -40,8 +42,8 @@ def changes(
 ) -> Changes | None:
     """Give the changes of the weights, rounded where the fit has not, or None where they do not pay."""
     state, lambda_ = fitted.state, fitted.lambda_
-    if np.isfinite(state.step):
-        code = _nearest(float(state.step))
+    if np.isfinite(state.quantization_step):
+        code = _nearest(float(state.quantization_step))
     else:
         code = _paying(state.changes, base, target, found, lambda_)
     trials = (None, _rounded(state.changes, base, code))
@@ -50,8 +52,9 @@ def changes(
 
 def likely_bytes(state: fit.State, base: weights.Base, target: Float[Array, "3 h w"]) -> float:
     """Guess the bytes that the changes of the weights will take."""
-    step = float(state.step) if np.isfinite(state.step) else coefficients.step(target[0].size)
-    return weight_changes.bits(base, _rounded(state.changes, base, _nearest(step))) / 8
+    chosen = float(state.quantization_step)
+    code = _nearest(chosen if np.isfinite(chosen) else coefficients.step(target[0].size))
+    return weight_changes.bits(base, _rounded(state.changes, base, code)) / 8
 
 
 def floats(symbols: Symbols) -> list[Float[Array, "_h _w"]]:

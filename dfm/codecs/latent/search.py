@@ -127,40 +127,32 @@ def _expected(sketch: Sketch) -> float:
 
 def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:
     """Fit, and again more slowly where a fit diverges."""
-    config = job.config
-    steer = functools.partial(_steered, job, target)
-    for attempt in range(_TRIES):
-        state, seed = fit.start(job.base, job.pixels), (job.seed + attempt) % 2**32
+    for _ in range(_TRIES):
         try:
-            return fit.soft(
-                state,
-                job.pixels,
-                job.base,
-                config,
-                steer,
-                lambda_,
-                step=lambda state, lambda_: quantize.step(state, job.base, job.pixels, lambda_),
-                seed=seed,
-                notify=job.notify,
-            )
+            return _soft(job, fit.start(job.base, job.pixels), target, lambda_)
         except FloatingPointError:
             config = dataclasses.replace(
-                config, weight_rate=config.weight_rate / 4, latent_rate=config.latent_rate / 2
+                job.config, weight_rate=job.config.weight_rate / 4, latent_rate=job.config.latent_rate / 2
             )
+            job = job._replace(config=config, seed=(job.seed + 1) % 2**32)
     raise ValueError(f"{_TRIES} fits of the image diverged; choose another seed")
 
 
 def _again(job: Job, fitted: fit.Fitted, aim: rate.Target) -> fit.Fitted:
     """Make the last part of a fit again with another aim."""
-    steer = functools.partial(_steered, job, aim)
+    return _soft(job, fitted.state, aim, fitted.lambda_, again=True)
+
+
+def _soft(job: Job, state: fit.State, aim: rate.Target, lambda_: float, *, again: bool = False) -> fit.Fitted:
     return fit.soft(
-        fitted.state,
+        state,
         job.pixels,
         job.base,
         job.config,
-        steer,
-        fitted.lambda_,
-        again=True,
+        functools.partial(_steered, job, aim),
+        lambda_,
+        again=again,
+        quantization=lambda now, lambda_: quantize.quantization_step(now, job.base, job.pixels, lambda_),
         seed=job.seed,
         notify=job.notify,
     )
