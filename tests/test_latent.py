@@ -94,7 +94,7 @@ def fitted_by(photo, quantization, steps=100):
 
 
 def test_a_fit_ends_with_changes_on_the_grid_of_the_file(photo):
-    fitted, target, base = fitted_by(photo, lambda state, lambda_: 2.0**-6)
+    fitted, target, base = fitted_by(photo, lambda fitted: 2.0**-6)
     changes = quantize.changes(fitted, base, target, quantize.symbols(fitted.latents, base.finest))
     for group, moved in fitted.state.changes.items():
         np.testing.assert_array_equal(changes.integers[group] * 2.0**-6, moved)
@@ -111,11 +111,11 @@ def test_what_is_rounded_in_turns_is_better_than_what_is_rounded_at_the_end(phot
         symbols = quantize.symbols(fitted.latents, base.finest)
         return quantize.measure(base, quantize.changes(fitted, base, target, symbols), symbols, target)[1]
 
-    assert mse(lambda state, lambda_: step) < 0.8 * mse(None)
+    assert mse(lambda fitted: step) < 0.8 * mse(None)
 
 
 def test_a_short_fit_leaves_changes_to_be_rounded_for_the_file(photo):
-    fitted, target, base = fitted_by(photo, lambda state, lambda_: 2.0**-6, steps=25)
+    fitted, target, base = fitted_by(photo, lambda fitted: 2.0**-6, steps=25)
     assert np.isinf(fitted.state.quantization_step)
     symbols = quantize.symbols(fitted.latents, base.finest)
     changes = quantize.changes(fitted, base, target, symbols)

@@ -27,7 +27,7 @@ _LEAST_RATE = 1e-3  # of a learning rate, at the end of its cosine
 
 Notify = Callable[[float, str], None]
 Steer = Callable[["State", "Report", float], float]
-Quantization = Callable[["State", float], float]
+Quantization = Callable[["Fitted"], float]
 
 
 class Report(NamedTuple):
@@ -72,7 +72,7 @@ class _Setting(NamedTuple):
     weight_rate: Array
 
 
-COEFFICIENTS = optax.scale_by_adam(b1=0.9, b2=0.95)
+_COEFFICIENTS = optax.scale_by_adam(b1=0.9, b2=0.95)
 LATENTS = optax.scale_by_adam(b1=0.5, b2=0.99)  # with a longer memory, short fits end 1 to 2 % worse
 
 
@@ -80,7 +80,7 @@ def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
     """Start from some base networks, and what their analysis network guesses for pixels in [0, 1]."""
     changes = {group: jnp.zeros(along.spread.shape) for group, along in base.directions.items()}
     latents = [v / UNIT for v in guess(base, target)]
-    return State(changes, latents, COEFFICIENTS.init(changes), LATENTS.init(latents), jnp.float32(np.inf))
+    return State(changes, latents, _COEFFICIENTS.init(changes), LATENTS.init(latents), jnp.float32(np.inf))
 
 
 def soft(
@@ -101,21 +101,21 @@ def soft(
     Args:
         steer: gives the next lambda after a state, a report on it, and the last lambda.
         again: go on with a fit that has ended, for fewer steps.
-        quantization: gives the quantization step of changes of the weights, from a state and lambda; without
-            it, or in a short fit, they are not rounded.
+        quantization: gives the quantization step of changes of the weights, from the fit so far; without it,
+            or in a short fit, they are not rounded.
 
     Raises:
         FloatingPointError: the fit diverged.
     """
     unchanged = coefficients.networks(base)
-    count = -(-steps(config, base) // (_CHUNK * (_AGAIN if again else 1))) * _CHUNK
+    count = -(-_length(config, base) // (_CHUNK * (_AGAIN if again else 1))) * _CHUNK
     keys = jax.random.split(jax.random.key(seed), count)
     for at in range(0, count, _CHUNK):
         done = 1 - (1 - np.arange(at, at + _CHUNK) / count) / (_AGAIN if again else 1)
         setting = _settings(done, config, keys[at : at + _CHUNK])
         due = count >= _FEWEST and done[-1] >= _ROUNDED[0]
         if quantization and due and np.isinf(state.quantization_step):
-            state = state._replace(quantization_step=jnp.float32(quantization(state, lambda_)))
+            state = state._replace(quantization_step=jnp.float32(quantization(Fitted(state, lambda_))))
         state = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
         report = _told(_rounded(state, unchanged, target, finest=base.finest), (at + _CHUNK) / count, notify)
         if done[-1] >= _STEERED:
@@ -123,17 +123,9 @@ def soft(
     return Fitted(state, lambda_)
 
 
-def steps(config: "Config", base: weights.Base) -> int:
+def _length(config: "Config", base: weights.Base) -> int:
     """Count the steps of a fit: those without octave 0 take half the time."""
     return config.steps * (1 + base.finest)
-
-
-def moved(changes: Coefficients, base: Networks, turn: Coefficients, rate: Array) -> Coefficients:
-    """Move changes against `turn`, in steps by the square root of their spread."""
-    return {
-        group: c - rate * jnp.sqrt(base.directions[group].spread) * turn[group]
-        for group, c in changes.items()
-    }
 
 
 def guess(base: weights.Base, target: Float[Array, "3 h w"]) -> list[Float[Array, "_h _w"]]:
@@ -179,12 +171,15 @@ def _steps(
 
     def step(state: State, now: _Setting) -> tuple[State, None]:
         gradient = jax.grad(loss, argnums=(0, 1))(state.changes, state.latents, now)
-        turn, weight_moments = COEFFICIENTS.update(gradient[0], state.weight_moments)
+        turn, weight_moments = _COEFFICIENTS.update(gradient[0], state.weight_moments)
         move, latent_moments = LATENTS.update(gradient[1], state.latent_moments)
         unit, due = state.quantization_step, jnp.isfinite(state.quantization_step)
-        free = moved(state.changes, base, turn, now.weight_rate)
         changes = {
-            group: jnp.where(due & (now.done >= turns[group]), unit * jnp.round(c / unit), free[group])
+            group: jnp.where(
+                due & (now.done >= turns[group]),
+                unit * jnp.round(c / unit),
+                c - now.weight_rate * jnp.sqrt(base.directions[group].spread) * turn[group],
+            )
             for group, c in state.changes.items()
         }
         latents = jax.tree.map(lambda v, d: v - now.latent_rate * d, state.latents, move)

@@ -25,15 +25,13 @@ def symbols(latents: list[Array], finest: int, zone: float = 0.0) -> Symbols:
     return out
 
 
-def quantization_step(
-    state: fit.State, base: weights.Base, target: Float[Array, "3 h w"], lambda_: float
-) -> float:
+def quantization_step(fitted: fit.Fitted, base: weights.Base, target: Float[Array, "3 h w"]) -> float:
     """Give the step by which a fit rounds changes of the weights.
 
     It is coarser than what would pay if all were rounded at once.
     """
-    found = symbols([fit.UNIT * v for v in state.latents], base.finest)
-    code = _paying(state.changes, base, target, found, lambda_)
+    found = symbols(fitted.latents, base.finest)
+    code = _paying(fitted.state.changes, base, target, found, fitted.lambda_)
     return weight_changes.step_of(min(code + _COARSER, weight_changes.STEPS - 1))
 
 
@@ -57,16 +55,12 @@ def likely_bytes(state: fit.State, base: weights.Base, target: Float[Array, "3 h
     return weight_changes.bits(base, _rounded(state.changes, base, code)) / 8
 
 
-def floats(symbols: Symbols) -> list[Float[Array, "_h _w"]]:
-    """Give symbols as the model takes them."""
-    return [jnp.asarray(values, jnp.float32) for values in symbols.values()]
-
-
 def measure(
     base: weights.Base, found: Changes | None, what: Symbols, target: Float[Array, "3 h w"]
 ) -> tuple[float, float]:
     """Estimate the bits of the grids, and the MSE of pixels in [0, 1]."""
-    w, q = coefficients.floats(weight_changes.apply(base, found)), floats(what)
+    w = coefficients.floats(weight_changes.apply(base, found))
+    q = [jnp.asarray(values, jnp.float32) for values in what.values()]
     return float(_bits(w, q, base.finest)), float(_mse(w, q, target, base.finest))
 
 

@@ -152,7 +152,7 @@ def _soft(job: Job, state: fit.State, aim: rate.Target, lambda_: float, *, again
         functools.partial(_steered, job, aim),
         lambda_,
         again=again,
-        quantization=lambda now, lambda_: quantize.quantization_step(now, job.base, job.pixels, lambda_),
+        quantization=lambda fitted: quantize.quantization_step(fitted, job.base, job.pixels),
         seed=job.seed,
         notify=job.notify,
     )
