@@ -62,13 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def table(measured: Sequence[rows.Row]) -> str:
-    """Lay out the PSNR and the explained variance: a line for each method, a column for each size."""
-    sizes = sorted({row["latent"] for row in measured})
+    """Lay out the PSNR and the explained variance: a line for each method, a column for each data and size."""
+    columns = dict.fromkeys((row["data"], row["latent"]) for row in measured)
     lines = []
     for name in dict.fromkeys(row["method"] for row in measured):
-        found = [rows.find(list(measured), {"method": name, "latent": size}) for size in sizes]
-        lines.append([name, *(_cell(row) for row in found)])
-    return markdown.table(["PSNR dB, explained", *map(str, sizes)], lines)
+        keys = [{"method": name, "data": data, "latent": size} for data, size in columns]
+        lines.append([name, *(_cell(rows.find(list(measured), key)) for key in keys)])
+    return markdown.table(["PSNR dB, explained", *(f"{data}, {size}" for data, size in columns)], lines)
 
 
 def measure(data: datasets.Dataset, config: Config, key: rows.Row) -> rows.Row:

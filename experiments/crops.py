@@ -21,7 +21,14 @@ def read(folder: Path) -> Photos:
 def sample(
     random: np.random.Generator, photos: Photos, count: int, side: int, enlarged: float = 0.0
 ) -> UInt8[np.ndarray, "count 3 side side"]:
-    """Cut squares from photos that count by their area, mirrored at random, some enlarged up to twice."""
+    """Cut squares from photos that count by their area, mirrored at random, some enlarged up to twice.
+
+    Raises:
+        ValueError: no photo is as large as a square.
+    """
+    photos = [photo for photo in photos if min(photo.shape[:2]) >= side]
+    if not photos:
+        raise ValueError(f"no photo is as large as {side}x{side}; give larger ones or a smaller crop")
     crops = []
     areas = np.array([photo.shape[0] * photo.shape[1] for photo in photos], float)
     for i in random.choice(len(photos), count, p=areas / areas.sum()):

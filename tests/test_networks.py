@@ -58,3 +58,11 @@ def test_crops_are_parts_of_the_photos_or_their_mirror_images(folder):
             for photo in (p, p[:, ::-1])
         ]
         assert any((windows == crop).all(axis=(2, 3, 4)).any() for windows in sides)
+
+
+def test_crops_come_from_photos_that_are_large_enough():
+    random = np.random.default_rng(0)
+    small, large = np.zeros((8, 40, 3), np.uint8), np.ones((16, 16, 3), np.uint8)
+    assert crops.sample(random, [small, large], count=8, side=16, enlarged=0.5).min() == 1
+    with pytest.raises(ValueError, match="a smaller crop"):
+        crops.sample(random, [small], count=1, side=16)
