@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def table(measured: Sequence[rows.Row]) -> str:
-    """Lay out the PSNR and the explained variance: a line for each method, a column for each data and size."""
+    """Lay out the PSNR and the explained variance: a line for a method, a column for data and a size."""
     columns = dict.fromkeys((row["data"], row["latent"]) for row in measured)
     lines = []
     for name in dict.fromkeys(row["method"] for row in measured):
