@@ -4,7 +4,6 @@ For each class, a model is trained on all others; a row tells how well the error
 test images of that class from the rest: the area under the ROC curve, 0.5 by chance.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +12,8 @@ import numpy as np
 
 import models
 from dfm import config as configs
-from dfm import console, registry, train
-from experiments import datasets, fits, latents, markdown, rows
+from dfm import registry, train
+from experiments import command, datasets, fits, latents, markdown, rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,17 +32,15 @@ class Config:
     results: str = str(rows.RESULTS / "anomaly.jsonl")
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing."""
     config = configs.command_line(Config, __doc__, arguments)
-    try:
-        data = datasets.load(config.data)
-        key: rows.Row = {"model": config.model, "data": config.data, "settings": config.settings}
-        key |= {"steps": config.train.steps, "seed": config.train.seed}
-        keys: list[rows.Row] = [{"held": held} | key for held in config.held]
-        measured = rows.complete(config.results, keys, lambda key: measure(data, config, key["held"]))
-    except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f"anomaly: {console.failure(error)}")
+    data = datasets.load(config.data)
+    key: rows.Row = {"model": config.model, "data": config.data, "settings": config.settings}
+    key |= {"steps": config.train.steps, "seed": config.train.seed}
+    keys: list[rows.Row] = [{"held": held} | key for held in config.held]
+    measured = rows.complete(config.results, keys, lambda key: measure(data, config, key["held"]))
     print(table(measured))
 
 

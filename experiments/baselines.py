@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dfm import compare, contestant, table
-from experiments import kodak, rows
+from experiments import command, kodak, rows
 
 CODECS = ("jpeg", "jpeg:4:4:4", "jpeg:flat", "webp", "jpeg2000", "avif", "avif:4:2:0", "jpegxl")
 RESULTS = rows.RESULTS / "baselines.jsonl"
 
 
+@command.one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure what is missing, and print the BD-rates."""
     parser = argparse.ArgumentParser(prog="python -m experiments.baselines", description=__doc__)
@@ -24,10 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--codecs", nargs="+", default=CODECS, metavar="A", help="as of dfm compare")
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FILE", help="JSON lines")
     args = parser.parse_args(argv)
-    try:
-        notes = measure(args.images, args.codecs, args.output)
-    except (ValueError, OSError) as error:
-        sys.exit(f"baselines: {error}")
+    notes = measure(args.images, args.codecs, args.output)
     table.show(rows.read(args.output), notes)
 
 

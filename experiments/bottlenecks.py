@@ -9,7 +9,6 @@ explained.
 
 import dataclasses
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +17,8 @@ import numpy as np
 from jaxtyping import Float
 
 from dfm import config as configs
-from dfm import console, train
-from experiments import datasets, fits, latents, markdown, rows
+from dfm import train
+from experiments import command, datasets, fits, latents, markdown, rows
 
 _PCA = "PCA"
 
@@ -50,14 +49,12 @@ class Config:
     results: str = str(rows.RESULTS / "bottlenecks.jsonl")
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing, and print the table."""
     config = configs.command_line(Config, __doc__, arguments)
-    try:
-        data = datasets.load(config.data)
-        measured = rows.complete(config.results, _keys(config), lambda key: measure(data, config, key))
-    except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f"bottlenecks: {console.failure(error)}")
+    data = datasets.load(config.data)
+    measured = rows.complete(config.results, _keys(config), lambda key: measure(data, config, key))
     print(table(measured))
 
 
@@ -67,7 +64,7 @@ def table(measured: Sequence[rows.Row]) -> str:
     lines = []
     for name in dict.fromkeys(row["method"] for row in measured):
         keys = [{"method": name, "data": data, "latent": size} for data, size in columns]
-        lines.append([name, *(_cell(rows.find(list(measured), key)) for key in keys)])
+        lines.append([name, *(_cell(rows.find(measured, key)) for key in keys)])
     return markdown.table(["PSNR dB, explained", *(f"{data}, {size}" for data, size in columns)], lines)
 
 

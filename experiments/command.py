@@ -1,6 +1,29 @@
-"""Read the command lines of scripts that look at a training."""
+"""What the command lines of scripts share."""
 
 import argparse
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec
+
+from dfm import console
+
+P = ParamSpec("P")
+
+
+def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
+    """Let a script that fails for what it was given end with one line, its name and the error, and code 1."""
+    name = Path(main.__code__.co_filename).stem
+
+    @functools.wraps(main)
+    def ended(*arguments: P.args, **named: P.kwargs) -> None:
+        try:
+            main(*arguments, **named)
+        except (OSError, ValueError, FloatingPointError) as error:
+            sys.exit(f"{name}: {console.failure(error)}")
+
+    return ended
 
 
 def of_training(about: str | None, results: str = "") -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dfm import config, contestant, metrics, result
-from experiments import kodak, rows, siren
+from experiments import command, kodak, rows, siren
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,21 +35,19 @@ class Config:
         return f"coordinate:{self.preset}"
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing."""
     settings = config.command_line(Config, __doc__, arguments)
-    try:
-        facts = rows.facts()
-        for name in settings.images:
-            image = kodak.read(name)
-            image = image.reshape(*image.shape[:2], -1)
-            for budget in settings.budgets:
-                code(image, {"image": name, "codec": settings.codec, "budget_bytes": budget}, settings, facts)
-            for text in settings.shapes:
-                key = {"image": name, "codec": "siren", "shape": text, "beside": settings.codec}
-                train(image, key, settings, facts)
-    except (OSError, ValueError) as error:
-        sys.exit(f"coordinate_rd: {error}")
+    facts = rows.facts()
+    for name in settings.images:
+        image = kodak.read(name)
+        image = image.reshape(*image.shape[:2], -1)
+        for budget in settings.budgets:
+            code(image, {"image": name, "codec": settings.codec, "budget_bytes": budget}, settings, facts)
+        for text in settings.shapes:
+            key = {"image": name, "codec": "siren", "shape": text, "beside": settings.codec}
+            train(image, key, settings, facts)
 
 
 def code(image: UInt8[np.ndarray, "h w c"], key: rows.Row, settings: Config, facts: rows.Row) -> None:

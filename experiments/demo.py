@@ -4,7 +4,6 @@ Writes chelsea.dfm, what it decodes to as decoded.png, report.html with a slider
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from jaxtyping import UInt8
 
 import dfm
 from dfm import compare, console, contestant, image, report, result, table
-from experiments import rows, strip
+from experiments import command, rows, strip
 
 PHOTO = Path(__file__).parent / "photos" / "chelsea.png"
 CODEC, PRESET = "latent", "fast"
@@ -23,6 +22,7 @@ MAX_BYTES = 2000
 COLUMNS = ("codec", "bytes", "bpp", "PSNR dB", "MS-SSIM")
 
 
+@command.one_line_errors
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the demo on the bundled photo."""
     parser = argparse.ArgumentParser(prog="python -m experiments.demo", description=__doc__)
@@ -30,10 +30,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "outdir", type=Path, metavar="OUTDIR", help="made if need be; old results are replaced"
     )
     folder = parser.parse_args(argv).outdir
-    try:
-        run(PHOTO, folder, MAX_BYTES)
-    except (ValueError, OSError) as error:
-        sys.exit(f"demo: {console.failure(error)}")
+    run(PHOTO, folder, MAX_BYTES)
 
 
 def run(photo: Path, folder: Path, max_bytes: int) -> list[result.Result]:

@@ -6,7 +6,6 @@ DIR/evaluation.jsonl, and to a file of your choice.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,6 +34,7 @@ _COLUMNS = {
 }
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate a training."""
     parser = command.of_training(__doc__, "evaluate")
@@ -59,11 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = [name for name in given.priors.split(",") if name]
     if unknown := set(chosen) - set(known):
         parser.error(f"{min(unknown)!r} is no prior; choose among {', '.join(known)}")
-    try:
-        with console.progress() as progress:
-            found = list(evaluate(given, chosen, progress))
-    except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f"evaluate: {console.failure(error)}")
+    with console.progress() as progress:
+        found = list(evaluate(given, chosen, progress))
     print(table(found))
 
 

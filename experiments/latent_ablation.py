@@ -10,7 +10,6 @@ variants differ by (L - L') pixels / lambda in bits at equal PSNR, to first orde
 import dataclasses
 import functools
 import statistics
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from jaxtyping import Array, UInt8
 
 from dfm import config as configs
 from dfm.codecs.latent import fit, grids, model, rounding
-from experiments import kodak, markdown, rows, soap, variants
+from experiments import command, kodak, markdown, rows, soap, variants
 from experiments.variants import Variant
 
 _WEIGHTS = optax.chain(optax.clip_by_global_norm(0.1), soap.scale_by_soap())
@@ -45,26 +44,22 @@ class Config:
     results: str = str(rows.RESULTS / "latent_ablation.jsonl")
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing."""
     config = configs.command_line(Config, __doc__, arguments)
     settings = {
         k: v for k, v in dataclasses.asdict(config).items() if k not in ("images", "variants", "results")
     }
-    try:
-        chosen = {name: variants.named(name) for name in config.variants}
-        keys = [
-            {"image": image, "variant": name, "settings": settings}
-            for image in config.images
-            for name in chosen
-        ]
+    chosen = {name: variants.named(name) for name in config.variants}
+    keys = [
+        {"image": image, "variant": name, "settings": settings} for image in config.images for name in chosen
+    ]
 
-        def fitted(key: rows.Row) -> rows.Row:
-            return measure(chosen[key["variant"]], kodak.crop(key["image"], config.crop), config)
+    def fitted(key: rows.Row) -> rows.Row:
+        return measure(chosen[key["variant"]], kodak.crop(key["image"], config.crop), config)
 
-        rows.complete(config.results, keys, fitted)
-    except (OSError, ValueError) as error:
-        sys.exit(f"latent_ablation: {error}")
+    rows.complete(config.results, keys, fitted)
 
 
 def measure(what: Variant, pixels: UInt8[np.ndarray, "h w 3"], config: Config) -> dict[str, Any]:

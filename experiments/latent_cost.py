@@ -6,7 +6,6 @@ A latent space of 1/s the side has 1/s^2 the places, and so has the work of a ne
 (Rombach et al., CVPR 2022, 4.1). Floating point operations are those that XLA counts for one image.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from flax import nnx
 from jaxtyping import Array
 
 from dfm import config as configs
-from experiments import markdown, rows
+from experiments import command, markdown, rows
 from models.layers.unet import UNet
 
 
@@ -32,15 +31,13 @@ class Config:
     results: str = str(rows.RESULTS / "latent_cost.jsonl")
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Count what is missing, and print the table."""
     config = configs.command_line(Config, __doc__, arguments)
     made = {"side": config.side, "channels": config.channels, "widths": list(config.widths)}
     keys = [made | {"factor": factor} for factor in config.factors]
-    try:
-        print(table(rows.complete(config.results, keys, lambda key: measure(config, key["factor"]))))
-    except (OSError, ValueError) as error:
-        sys.exit(f"latent_cost: {error}")
+    print(table(rows.complete(config.results, keys, lambda key: measure(config, key["factor"]))))
 
 
 def table(measured: Sequence[rows.Row]) -> str:

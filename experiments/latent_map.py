@@ -4,39 +4,36 @@ map.png: images of latents at even quantiles of N(0, 1) each way (Kingma and Wel
 codes.png: where the test images lie, by class.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from dfm import console, image
+from dfm import image
 from experiments import command, latents, pictures, run
 
 _SIDE = 20
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw both."""
     parser = command.of_training(__doc__)
     parser.add_argument("--out", metavar="DIR", help="gets the pictures; default: samples in the folder")
     given = parser.parse_args(arguments)
     place = Path(given.out or Path(given.run) / "samples")
-    try:
-        training = run.open(given.run)
-        model, test = training.model(), training.images.test
-        codes = latents.encode(model, test.images)
-        if codes.shape[1:] != (2,):
-            raise ValueError(
-                f"{given.run} has latents of {codes.shape[1:]}; train with settings.latent=2 for a map"
-            )
-        place.mkdir(parents=True, exist_ok=True)
-        image.write(place / "map.png", pictures.grid(latents.decode(model, quantiles(_SIDE)), _SIDE))
-        scatter(codes, test.labels, place / "codes.png")
-        print(place / "map.png", place / "codes.png", sep="\n")
-    except (OSError, ValueError) as error:
-        sys.exit(f"latent_map: {console.failure(error)}")
+    training = run.open(given.run)
+    model, test = training.model(), training.images.test
+    codes = latents.encode(model, test.images)
+    if codes.shape[1:] != (2,):
+        raise ValueError(
+            f"{given.run} has latents of {codes.shape[1:]}; train with settings.latent=2 for a map"
+        )
+    place.mkdir(parents=True, exist_ok=True)
+    image.write(place / "map.png", pictures.grid(latents.decode(model, quantiles(_SIDE)), _SIDE))
+    scatter(codes, test.labels, place / "codes.png")
+    print(place / "map.png", place / "codes.png", sep="\n")
 
 
 def quantiles(side: int) -> Float[np.ndarray, "n 2"]:

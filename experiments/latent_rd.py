@@ -4,13 +4,12 @@ For each photo, a file at each lambda. Rows go to a JSON-lines file one by one; 
 measured again.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dfm
 from dfm import config, contestant, result
-from experiments import kodak, rows
+from experiments import command, kodak, rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +29,17 @@ class Price:
     lambda_: float
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing."""
     settings = config.command_line(Config, __doc__, arguments)
-    try:
-        entry = contestant.named(f"latent:{settings.preset}")
-        keys = [
-            {"image": name, "codec": entry.name, "settings": {"lambda_": lambda_}}
-            for name in settings.images
-            for lambda_ in settings.lambdas
-        ]
-        rows.complete(settings.results, keys, lambda key: measure(entry, key))
-    except (OSError, ValueError) as error:
-        sys.exit(f"latent_rd: {error}")
+    entry = contestant.named(f"latent:{settings.preset}")
+    keys = [
+        {"image": name, "codec": entry.name, "settings": {"lambda_": lambda_}}
+        for name in settings.images
+        for lambda_ in settings.lambdas
+    ]
+    rows.complete(settings.results, keys, lambda key: measure(entry, key))
 
 
 def measure(entry: contestant.Contestant, key: rows.Row) -> rows.Row:

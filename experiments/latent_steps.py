@@ -7,7 +7,6 @@ that are there are not measured again.
 
 import contextlib
 import statistics
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import dfm
 from dfm import config as configs
 from dfm import container, metrics, rate
 from dfm.codecs import latent
-from experiments import baselines, kodak, markdown, rows, tables
+from experiments import baselines, command, kodak, markdown, rows, tables
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 CLASSIC = {"jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}
@@ -34,6 +33,7 @@ class Config:
     results: str = str(rows.RESULTS / "latent_steps.jsonl")
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing, and print the table."""
     config = configs.command_line(Config, __doc__, arguments)
@@ -42,10 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for image in config.images
         for steps in config.steps
     ]
-    try:
-        print(table(rows.complete(config.results, keys, measure)))
-    except (OSError, ValueError) as error:
-        sys.exit(f"latent_steps: {error}")
+    print(table(rows.complete(config.results, keys, measure)))
 
 
 def measure(key: rows.Row) -> rows.Row:

@@ -9,7 +9,6 @@ ways take the same number of steps. Rows tell the error on the test images.
 
 import dataclasses
 import itertools
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +20,8 @@ from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm import config as configs
-from dfm import console, train
-from experiments import batches, bottlenecks, datasets, latents, markdown, rows, run
+from dfm import train
+from experiments import batches, bottlenecks, command, datasets, latents, markdown, rows, run
 from models import autoencoder
 
 Codes = Float[Array, "b n"]
@@ -64,17 +63,15 @@ class Phase(nnx.Module):
         return self.of_input(self.decoder(code))
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing, and print the table."""
     config = configs.command_line(Config, __doc__, arguments)
-    try:
-        data = datasets.load(config.data)
-        made: rows.Row = {"data": config.data, "latent": config.latent, "dense": list(config.dense)}
-        made |= {"phase_steps": config.phase_steps, "steps": config.train.steps, "seed": config.train.seed}
-        keys = [{"training": way} | made for way in _WAYS]
-        measured = rows.complete(config.results, keys, lambda key: _WAYS[key["training"]](data, config))
-    except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f"layerwise: {console.failure(error)}")
+    data = datasets.load(config.data)
+    made: rows.Row = {"data": config.data, "latent": config.latent, "dense": list(config.dense)}
+    made |= {"phase_steps": config.phase_steps, "steps": config.train.steps, "seed": config.train.seed}
+    keys = [{"training": way} | made for way in _WAYS]
+    measured = rows.complete(config.results, keys, lambda key: _WAYS[key["training"]](data, config))
     print(table(measured))
 
 

@@ -6,7 +6,6 @@ which K makes tighter (Burda et al., Importance weighted autoencoders, ICLR 2016
 an image and bits a dimension, and with the protocol, goes to DIR/likelihoods.jsonl and a file of your choice.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
-from dfm import console
 from dfm.batch import Batch
 from experiments import batches, command, markdown, rows, run
 
@@ -31,6 +29,7 @@ _DEVIATIONS = {
 _Values = Float[np.ndarray, "n h w c"]
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both bounds."""
     parser = command.of_training(__doc__, "likelihoods")
@@ -43,12 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    try:
-        row = measure(run.open(given.run), given.samples, given.images, given.values, given.seed)
-        for file in [Path(given.run) / "likelihoods.jsonl", *([given.results] if given.results else [])]:
-            rows.append(file, row | rows.facts())
-    except (OSError, ValueError) as error:
-        sys.exit(f"likelihoods: {console.failure(error)}")
+    row = measure(run.open(given.run), given.samples, given.images, given.values, given.seed)
+    for file in [Path(given.run) / "likelihoods.jsonl", *([given.results] if given.results else [])]:
+        rows.append(file, row | rows.facts())
     print(table([row]))
 
 

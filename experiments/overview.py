@@ -6,7 +6,6 @@ draws what the trainings in a folder drew last: test images over their reconstru
 """
 
 import argparse
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from dfm import image
-from experiments import markdown, pictures, rows
+from experiments import command, markdown, pictures, rows
 
 ROWS = rows.RESULTS / "evaluate.jsonl"
 LIKELIHOODS = rows.RESULTS / "likelihoods.jsonl"
@@ -31,6 +30,7 @@ _LABEL, _GAP, _FONT = 18, 12, 12  # pixels
 _LINES = {"reconstructions": 2, "samples": 1}  # of a picture, from its top
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table, and draw pictures."""
     parser = argparse.ArgumentParser(
@@ -42,16 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--document", type=Path, metavar="FILE", help="gets the table in place of its last")
     parser.add_argument("--pictures", type=Path, metavar="FILE", help="gets the pictures, as PNG")
     given = parser.parse_args(arguments)
-    try:
-        shown = table(rows.read(given.rows), rows.read(given.likelihoods))
-        print(shown)
-        if given.document:
-            document = given.document.read_text(encoding="utf-8")
-            image.write_bytes(given.document, markdown.put(document, "overview", shown).encode())
-        if given.pictures:
-            image.write(given.pictures, sheet(sorted(given.runs.iterdir())))
-    except (OSError, ValueError) as error:
-        sys.exit(f"overview: {error}")
+    shown = table(rows.read(given.rows), rows.read(given.likelihoods))
+    print(shown)
+    if given.document:
+        document = given.document.read_text(encoding="utf-8")
+        image.write_bytes(given.document, markdown.put(document, "overview", shown).encode())
+    if given.pictures:
+        image.write(given.pictures, sheet(sorted(given.runs.iterdir())))
 
 
 def table(measured: Sequence[rows.Row], bounded: Sequence[rows.Row]) -> str:

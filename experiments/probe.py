@@ -5,16 +5,16 @@ a convolutional classifier from scratch on the same images (Kingma et al., Semi-
 generative models, NIPS 2014, M1). Rows tell both accuracies on the test images.
 """
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Int
 
-from dfm import console, train
+from dfm import train
 from experiments import batches, command, datasets, draws, fits, latents, markdown, rows, run
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure both, for each share."""
     parser = command.of_training(__doc__, "probe")
@@ -22,14 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=1500, help="of the classifier; default %(default)s")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
-    try:
-        shares = [float(share) for share in given.shares.split(",")]
-        training = run.open(given.run)
-        measured = [measure(training, share, given.steps, given.seed) for share in shares]
-        for row in measured if given.results else []:
-            rows.append(given.results, row | rows.facts())
-    except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f"probe: {console.failure(error)}")
+    shares = [float(share) for share in given.shares.split(",")]
+    training = run.open(given.run)
+    measured = [measure(training, share, given.steps, given.seed) for share in shares]
+    for row in measured if given.results else []:
+        rows.append(given.results, row | rows.facts())
     print(table(measured))
 
 

@@ -4,7 +4,6 @@ Tells the PSNR of restored images, and of degraded ones. DIR gets restoration.pn
 over these restored.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,24 @@ import jax
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from dfm import console, image
+from dfm import image
 from experiments import batches, command, markdown, pictures, rows, run
 
 _SHOWN = 10
 _COLUMNS = {"degraded": "degraded_psnr_db", "restored": "psnr_db"}
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and write the picture."""
     parser = command.of_training(__doc__, "restore")
     parser.add_argument("--seed", type=int, default=0, help="of noise")
     given = parser.parse_args(arguments)
-    try:
-        training = run.open(given.run)
-        row, picture = measure(training, given.seed)
-        if given.results:
-            rows.append(given.results, row | rows.facts())
-        image.write(Path(given.run) / "restoration.png", picture)
-    except (OSError, ValueError) as error:
-        sys.exit(f"restore: {console.failure(error)}")
+    training = run.open(given.run)
+    row, picture = measure(training, given.seed)
+    if given.results:
+        rows.append(given.results, row | rows.facts())
+    image.write(Path(given.run) / "restoration.png", picture)
     print(table([row]))
 
 

@@ -6,7 +6,6 @@ A `spatial_vae` is trained; then a fresh decoder is, to the same loss, on the la
 stays as it is. A row tells the PSNR of the test images through either decoder.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ from jaxtyping import Array, PRNGKeyArray
 from dfm import config as configs
 from dfm import train
 from dfm.batch import Batch
-from experiments import datasets, latents, markdown, pictures, rows, run
+from experiments import command, datasets, latents, markdown, pictures, rows, run
 from models import spatial_vae
 from models.layers import adversarial
 
@@ -36,16 +35,14 @@ class Config:
     results: str = str(rows.RESULTS / "retrain_decoder.jsonl")
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing, and print the table."""
     config = configs.command_line(Config, __doc__, arguments)
     names = "data", "steps", "batch", "learning_rate", "seed", "settings"
     key = {name: getattr(config, name) for name in names}
-    try:
-        data = datasets.load(config.data)
-        rows.complete(config.results, [key], lambda _: measure(data, config))
-    except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f"retrain_decoder: {error}")
+    data = datasets.load(config.data)
+    rows.complete(config.results, [key], lambda _: measure(data, config))
     print(table(rows.read(config.results)))
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ def read(path: str | os.PathLike[str]) -> list[Row]:
     return rows
 
 
-def find(rows: list[Row], key: Mapping[str, Any]) -> Row | None:
+def find(rows: Sequence[Row], key: Mapping[str, Any]) -> Row | None:
     """Give the last row that has all of `key`, or None."""
     return next((row for row in reversed(rows) if key.items() <= row.items()), None)
 

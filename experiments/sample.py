@@ -4,7 +4,6 @@ Writes samples.png, reconstructions.png, interpolations.png, and, where the mode
 sizes.png: latents at 1, 2 and 10 times the size of the training images.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from experiments import command, draws, pictures, run
 from models import priors
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write the pictures."""
     parser = command.of_training(__doc__)
@@ -26,27 +26,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     command.add_priors(parser)
     given = parser.parse_intermixed_args(arguments)
     place = Path(given.out or Path(given.run) / "samples")
-    try:
-        settings = draws.settings([given.prior], given.overrides)
-        training = run.open(given.run)
-        model = training.model()
-        place.mkdir(parents=True, exist_ok=True)
-        with console.progress() as progress:
-            drawn = draws.of_prior(
-                training,
-                model,
-                given.prior,
-                given.count,
-                config=settings.get(given.prior),
-                seed=given.seed,
-                notify=progress,
-            )
-        shown = pictures.of_latents(training, model) | {"samples": pictures.grid(drawn)}
-        for name, picture in (shown | pictures.sizes(training, model)).items():
-            image.write(place / f"{name}.png", picture)
-            print(place / f"{name}.png")
-    except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f"sample: {console.failure(error)}")
+    settings = draws.settings([given.prior], given.overrides)
+    training = run.open(given.run)
+    model = training.model()
+    place.mkdir(parents=True, exist_ok=True)
+    with console.progress() as progress:
+        drawn = draws.of_prior(
+            training,
+            model,
+            given.prior,
+            given.count,
+            config=settings.get(given.prior),
+            seed=given.seed,
+            notify=progress,
+        )
+    shown = pictures.of_latents(training, model) | {"samples": pictures.grid(drawn)}
+    for name, picture in (shown | pictures.sizes(training, model)).items():
+        image.write(place / f"{name}.png", picture)
+        print(place / f"{name}.png")
 
 
 if __name__ == "__main__":

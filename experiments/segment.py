@@ -5,31 +5,28 @@ segmentation.png: images over the classes of their pixels over those predicted.
 """
 
 import colorsys
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from dfm import console, image
+from dfm import image
 from experiments import batches, command, markdown, pictures, rows, run
 
 _SHOWN = 10
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and write the picture."""
     parser = command.of_training(__doc__, "segment")
     given = parser.parse_args(arguments)
-    try:
-        training = run.open(given.run)
-        row, picture = measure(training)
-        if given.results:
-            rows.append(given.results, row | rows.facts())
-        image.write(Path(given.run) / "segmentation.png", picture)
-    except (OSError, ValueError) as error:
-        sys.exit(f"segment: {console.failure(error)}")
+    training = run.open(given.run)
+    row, picture = measure(training)
+    if given.results:
+        rows.append(given.results, row | rows.facts())
+    image.write(Path(given.run) / "segmentation.png", picture)
     print(table([row]))
 
 

@@ -4,7 +4,6 @@ import argparse
 import csv
 import math
 import statistics
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 
 import experiments
 from dfm import metrics, registry
-from experiments import kodak, markdown, rows
+from experiments import command, kodak, markdown, rows
 
 _CLASSIC = "jpeg", "webp", "avif", "avif:strongest"
 LEVELS = range(20, 27)  # dB
@@ -20,16 +19,16 @@ LEVELS = range(20, 27)  # dB
 Rows = Sequence[rows.Row]
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print every table that there are rows for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=rows.RESULTS, help="of the rows")
     folder = parser.parse_args(arguments).folder
-    try:
-        sections = "\n\n".join(report(folder))
-    except (OSError, ValueError) as error:
-        sys.exit(f"tables: {error}")
-    print(sections or sys.exit(f"tables: {folder} holds no rows; run experiments.coordinate_rd first"))
+    sections = "\n\n".join(report(folder))
+    if not sections:
+        raise ValueError(f"{folder} holds no rows; run experiments.coordinate_rd first")
+    print(sections)
 
 
 def report(folder: Path) -> Iterable[str]:

@@ -6,7 +6,6 @@ and a heat map are made of the rows. Overrides of the config follow it as key=va
 
 import itertools
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from dfm import config
 from dfm.codecs.coordinate.shape import Shape
-from experiments import kodak, markdown, rows, thesis
+from experiments import command, kodak, markdown, rows, thesis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +30,11 @@ class Config:
     figure: str = ""
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit what is missing, print the table, and draw the figure."""
     settings = config.command_line(Config, __doc__, arguments)
-    try:
-        measure(settings)
-    except (OSError, ValueError) as error:
-        sys.exit(f"thesis_capacity: {error}")
+    measure(settings)
     chosen = [row for row in rows.read(settings.results) if matches(row, settings)]
     print(table(chosen))
     if settings.figure:

@@ -8,7 +8,6 @@ training images at the end, and that of their mean, which a network that trains 
 """
 
 import itertools
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ from jaxtyping import Array, Float
 from dfm import config as configs
 from dfm import fourier, network, train
 from dfm.batch import Batch
-from experiments import datasets, markdown, rows
+from experiments import command, datasets, markdown, rows
 from models import dfm_generator
 from models.layers.mlp import MLP
 
@@ -60,20 +59,18 @@ class Plain(nnx.Module):
         return coefficients
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing."""
     config = configs.command_line(Config, __doc__, arguments)
-    try:
-        images = datasets.load(config.data).train.images
-        settings = {"data": config.data, "steps": config.steps, "seed": config.seed}
-        keys = (
-            {"units": units, "width": width, "depth": depth, "learning_rate": rate} | settings
-            for width, depth, rate in itertools.product(config.widths, config.depths, config.rates)
-            for units in ("thesis", "derived")
-        )
-        rows.complete(config.results, keys, lambda key: measure(images, config, key))
-    except (OSError, ValueError) as error:
-        sys.exit(f"thesis_generator: {error}")
+    images = datasets.load(config.data).train.images
+    settings = {"data": config.data, "steps": config.steps, "seed": config.seed}
+    keys = (
+        {"units": units, "width": width, "depth": depth, "learning_rate": rate} | settings
+        for width, depth, rate in itertools.product(config.widths, config.depths, config.rates)
+        for units in ("thesis", "derived")
+    )
+    rows.complete(config.results, keys, lambda key: measure(images, config, key))
 
 
 def table(measured: Sequence[rows.Row]) -> str:

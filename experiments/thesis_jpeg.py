@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 
 from dfm import config, contestant, result
 from dfm.codecs.coordinate import shape
-from experiments import kodak, markdown, rows, thesis
+from experiments import command, kodak, markdown, rows, thesis
 
 JPEGS = ("jpeg", "jpeg:4:4:4", "jpeg:flat")
 
@@ -33,13 +33,11 @@ class Config:
     results: str = str(rows.RESULTS / "thesis_jpeg.jsonl")
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing, and print the table."""
     settings = config.command_line(Config, __doc__, arguments)
-    try:
-        measure(settings)
-    except (OSError, ValueError) as error:
-        sys.exit(f"thesis_jpeg: {error}")
+    measure(settings)
     print(table([row for row in rows.read(settings.results) if _setting(settings).items() <= row.items()]))
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from dfm import checkpoint, console, image, parallel, train
 from dfm import config as configs
 from dfm.api import Progress
-from experiments import draws, logs, pictures, run
+from experiments import command, draws, logs, pictures, run
 from experiments.run import Config
 
 _SAMPLES = 100
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, or go on."""
     parser = argparse.ArgumentParser(
@@ -47,8 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with console.progress() as progress:
             fit(config, folder, progress if parallel.first_process() else None)
-    except (OSError, ValueError, FloatingPointError) as error:
-        sys.exit(f"train: {console.failure(error)}")
     except KeyboardInterrupt:
         sys.exit(f"train: interrupted; the same command goes on from the last checkpoint in {folder}")
 

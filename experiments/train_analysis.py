@@ -21,7 +21,7 @@ from jaxtyping import Array, UInt8
 
 from dfm import config as configs
 from dfm.codecs.latent import analysis, coefficients, model, rounding, weights
-from experiments import crops, networks, soap
+from experiments import command, crops, networks, soap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ class Config:
     seed: int = 0
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     config = configs.command_line(Config, __doc__, arguments)
     path, random = Path(config.base), np.random.default_rng(config.seed)

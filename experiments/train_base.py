@@ -24,7 +24,7 @@ from jaxtyping import Array, Float
 from dfm import config as configs
 from dfm.codecs import latent
 from dfm.codecs.latent import analysis, fit, rounding
-from experiments import crops, networks, pools, soap
+from experiments import command, crops, networks, pools, soap
 from experiments.networks import Networks
 
 _LATENT_RATE = latent.Config(steps=0).latent_rate
@@ -72,6 +72,7 @@ class Visit(NamedTuple):
     done: Array  # of the life of the crop
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     train(configs.command_line(Config, __doc__, arguments))
 

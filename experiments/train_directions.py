@@ -25,7 +25,7 @@ from jaxtyping import Array, Float, Float64
 from dfm import config as configs
 from dfm.codecs import latent
 from dfm.codecs.latent import coefficients, fit, model, weight_changes, weights
-from experiments import crops, networks
+from experiments import command, crops, networks
 
 _SAMPLES = 4  # of the curvature, a crop
 _FLOOR = 1e-4  # of the curvature, of its largest value
@@ -70,6 +70,7 @@ class Seen(NamedTuple):
     change: Float64[np.ndarray, "m n"]
 
 
+@command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
     config = configs.command_line(Config, __doc__, arguments)
     path, random = Path(config.base), np.random.default_rng(config.seed)
