@@ -25,18 +25,23 @@ class Config:
             with 0, the guess of the analysis network is the file.
         latent_rate: learning rate of latents, in 16 symbols, at first.
         weight_rate: learning rate of changes of the weights, by the square root of their spread, at first.
+        price: of a bit of changes of the weights: short fits change more than pays at a lower one.
+        start: part of the guess that a fit starts from: long ones end better from less, as they keep more
+            of what they are given than it is worth.
     """
 
     steps: int
     latent_rate: float = 1e-2
     weight_rate: float = 3e-2
+    price: float = 2.0
+    start: float = 1.0
 
 
 PRESETS = {
     "instant": Config(steps=0),
     "fast": Config(steps=200),
-    "balanced": Config(steps=1500),
-    "best": Config(steps=10_000),
+    "balanced": Config(steps=1500, price=1.0, start=0.5),
+    "best": Config(steps=10_000, price=1.0, start=0.5),
 }
 
 

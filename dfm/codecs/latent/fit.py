@@ -20,7 +20,6 @@ _AGAIN = 4  # part of the steps, the last, that are made again
 _CHUNK = 25  # steps between looks at the rate
 UNIT = 16.0  # symbols in a unit of a latent, as Adam sees it
 _STEERED = 0.3  # part of the steps after which lambda is steered: the rate falls by itself before
-_PRICE = 2  # of a bit of changes: Adam's steps pass over a lower one where gradients are but noise
 _ROUNDED = _STEERED, 0.8  # parts of a fit, between which changes are rounded in turns (Zhou et al., 2017)
 _FEWEST = 100  # steps of a fit in which what is not rounded yet can make up for what is
 _LEAST_RATE = 1e-3  # of a learning rate, at the end of its cosine
@@ -76,10 +75,10 @@ _COEFFICIENTS = optax.scale_by_adam(b1=0.9, b2=0.95)
 LATENTS = optax.scale_by_adam(b1=0.5, b2=0.99)  # with a longer memory, short fits end 1 to 2 % worse
 
 
-def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
-    """Start from some base networks, and what their analysis network guesses for pixels in [0, 1]."""
+def start(base: weights.Base, target: Float[Array, "3 h w"], part: float = 1.0) -> State:
+    """Start from some base networks, and part of what their analysis network guesses for pixels in [0, 1]."""
     changes = {group: jnp.zeros(along.spread.shape) for group, along in base.directions.items()}
-    latents = [v / UNIT for v in guess(base, target)]
+    latents = [part * v / UNIT for v in guess(base, target)]
     return State(changes, latents, _COEFFICIENTS.init(changes), LATENTS.init(latents), jnp.float32(np.inf))
 
 
@@ -116,7 +115,8 @@ def soft(
         due = count >= _FEWEST and done[-1] >= _ROUNDED[0]
         if quantization and due and np.isinf(state.quantization_step):
             state = state._replace(quantization_step=jnp.float32(quantization(Fitted(state, lambda_))))
-        state = _steps(state, unchanged, target, setting, jnp.float32(lambda_), finest=base.finest)
+        prices = jnp.float32(lambda_), jnp.float32(config.price)
+        state = _steps(state, unchanged, target, setting, *prices, finest=base.finest)
         report = _told(_rounded(state, unchanged, target, finest=base.finest), (at + _CHUNK) / count, notify)
         if done[-1] >= _STEERED:
             lambda_ = steer(state, report, lambda_)
@@ -158,7 +158,14 @@ def cosine(done: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnames="finest", donate_argnums=0)
 def _steps(
-    state: State, base: Networks, target: Array, settings: _Setting, lambda_: Array, *, finest: int
+    state: State,
+    base: Networks,
+    target: Array,
+    settings: _Setting,
+    lambda_: Array,
+    price: Array,
+    *,
+    finest: int,
 ) -> State:
     """Make a step for each of the settings."""
     first, last = _ROUNDED
@@ -166,7 +173,7 @@ def _steps(
 
     def loss(changes: Coefficients, latents: list[Array], now: _Setting) -> Array:
         q = rounding.disturbed(now.key, [UNIT * v for v in latents], now.done)
-        bits = _PRICE * coefficients.bits(base, changes, target[0].size)
+        bits = price * coefficients.bits(base, changes, target[0].size)
         return model.loss(coefficients.changed(base, changes, finest), q, bits, target, lambda_, finest)[0]
 
     def step(state: State, now: _Setting) -> tuple[State, None]:
