@@ -146,6 +146,7 @@ CASES: tuple[Coordinate | Latent, ...] = (
     Latent(size=(12, 20), channels=2, base=0, changed=False),
     Latent(size=(16, 9), channels=4, base=2, opaque=True),
     Latent(size=(9, 16), channels=3, base=4, changed=False, large=300.0),
+    Latent(size=(19, 11), channels=3, base=5),
 )
 
 

@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float16
 
-from dfm.codecs.latent import analysis, coefficients, model, weight_changes, weights
+from dfm.codecs.latent import analysis, coefficients, grids, model, weight_changes, weights
 from experiments import crops
 
 _MIDDLE = 256  # pixels, of the side of what is measured of a photo
+_PATCH, _CHILDREN = 9, 4  # pixels of a neighborhood, and pixels of one of the next coarser grid
 
 
 class Networks(NamedTuple):
@@ -22,18 +23,47 @@ class Networks(NamedTuple):
     analysis: analysis.Weights
 
 
-def first(seed: int, lambda_: float, finest: int, start: str) -> Networks:
-    """Draw weights, or read those of another lambda and rescale the latents for this one."""
+def first(seed: int, lambda_: float, finest: int, start: str, fine: str = "") -> Networks:
+    """Draw weights, or read those of another lambda and rescale the latents for this one.
+
+    Args:
+        seed: of what is drawn.
+        lambda_: of the training.
+        finest: octave of the finest grid.
+        start: file of the weights to read; empty to draw them.
+        fine: file of networks whose octave 0 those of `start` get, which have none.
+
+    Raises:
+        ValueError: `start` and `fine` do not have the grids.
+    """
     keys = jax.random.split(jax.random.key(seed))
     drawn = Networks(model.init(keys[0], finest), analysis.init(keys[1], finest))
     if not start:
         return drawn
     other = weights.read(start)
+    if (other.finest, finest) != ((1, 0) if fine else (finest, finest)):
+        raise ValueError(f"{start} begins at octave {other.finest}; add octave 0 to 1 by fine=FILE")
     gain = (other.lambda_ / lambda_) ** 0.5
     base = coefficients.floats(other.weights)
     base["synthesis.1"] = base["synthesis.1"] / gain
-    guess = analysis.floats(other.analysis)
-    return Networks(base, {k: v * gain if k.endswith("head") else v for k, v in guess.items()})
+    guess = {k: v * gain if k.endswith("head") else v for k, v in analysis.floats(other.analysis).items()}
+    read = Networks(base, guess)
+    return _finer(read, weights.read(fine), lambda_) if fine else read
+
+
+def _finer(networks: Networks, fine: weights.Base, lambda_: float) -> Networks:
+    """Add octave 0, guessed as 0, with the context of octave 1 and the colors that it makes in `fine`."""
+    w, gain = dict(networks.base), (fine.lambda_ / lambda_) ** 0.5
+    w["context.grids"] = jnp.concatenate([w["context.grids"], w["context.grids"][-1:]])
+    seen = w["features.1"]
+    coarser = seen.shape[1] - _PATCH
+    w["features.0"] = jnp.insert(seen, coarser, 0.0, axis=1)
+    w["features.0.bias"] = w["features.1.bias"]
+    of_fine = coefficients.floats(fine.weights)["synthesis.1"].reshape(-1, _PATCH, _CHILDREN + grids.COARSEST)
+    colors = of_fine[:, :, :_CHILDREN].at[weights.COLORS :].set(0.0) / gain
+    others = w["synthesis.1"].reshape(-1, _PATCH, grids.COARSEST)
+    w["synthesis.1"] = jnp.concatenate([colors, others], axis=2).reshape(len(others), -1)
+    return Networks(w, networks.analysis | {"0.head": jnp.zeros((_CHILDREN, analysis.WIDTH))})
 
 
 def rounded(networks: Networks, lambda_: float, finest: int) -> weights.Base:

@@ -38,6 +38,7 @@ class Config:
         photos: folder of photos; eight of them are held out.
         output: file of the weights, written every `save_every` rounds.
         start: weights to start from, of another `lambda_` perhaps.
+        fine: weights whose octave 0 those of `start`, which have none, get.
         rounds: visits of each place of the pool.
         pool: places for crops.
         crop: side of a crop in pixels.
@@ -52,6 +53,7 @@ class Config:
     lambda_: float
     finest: int = 0
     start: str = ""
+    fine: str = ""
     rounds: int = 800
     pool: int = 16
     crop: int = 256
@@ -84,7 +86,7 @@ def train(config: Config) -> None:
     sample = functools.partial(
         crops.sample, random, pictures[crops.HELD_OUT :], side=config.crop, enlarged=config.enlarged
     )
-    start = networks.first(config.seed, config.lambda_, config.finest, config.start)
+    start = networks.first(config.seed, config.lambda_, config.finest, config.start, config.fine)
     state = start, optimizer(config).init(start)
     pool = pools.born(start.analysis, sample(config.pool), config.finest, zero=not config.start)
     keys = iter(jax.random.split(jax.random.key(config.seed), config.rounds))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dfm import image
-from dfm.codecs.latent import weights
+from dfm.codecs.latent import analysis, model, weights
 from experiments import crops, networks
 
 
@@ -45,6 +45,28 @@ def test_a_start_of_another_lambda_rescales_the_latents(tmp_path):
     same(started.analysis["1.head"], 2 * drawn.analysis["1.head"])
     same(started.analysis["1"], drawn.analysis["1"])
     same(started.base["synthesis.1"], drawn.base["synthesis.1"] / 2)
+
+
+def test_octave_0_is_added_without_a_change_of_what_is_there(tmp_path):
+    for octave in (0, 1):
+        drawn = networks.first(octave, 1e-3, octave, "")
+        networks.save(tmp_path / f"{octave}.npz", networks.rounded(drawn, 1e-3, octave))
+    start, fine = str(tmp_path / "1.npz"), str(tmp_path / "0.npz")
+    coarse, both = networks.first(0, 1e-3, 1, start), networks.first(0, 1e-3, 0, start, fine)
+    photo = jnp.asarray(np.random.default_rng(0).random((3, 40, 48)))
+    q = [jnp.round(v) for v in analysis.latents(both.analysis, photo, 0)]
+    assert not np.any(q[-1])
+    seen = model.image(coarse.base, q[:-1], 1, (40, 48))
+    np.testing.assert_allclose(model.image(both.base, q, 0, (40, 48)), seen, atol=1e-5)
+    q[-1] = q[-1].at[20, 20].set(9)
+    assert np.ptp(model.image(both.base, q, 0, (40, 48)) - seen) > 1e-3
+    assert {name: w.shape for name, w in both.base.items()} == weights.shapes(0)
+
+
+def test_a_start_without_the_grids_is_refused(tmp_path):
+    networks.save(tmp_path / "1.npz", networks.rounded(networks.first(0, 1e-3, 1, ""), 1e-3, 1))
+    with pytest.raises(ValueError, match=r"1\.npz begins at octave 1; add octave 0 to 1 by fine=FILE"):
+        networks.first(0, 1e-3, 0, str(tmp_path / "1.npz"))
 
 
 def test_crops_are_parts_of_the_photos_or_their_mirror_images(folder):

@@ -19,8 +19,8 @@ _USED = 0.97  # part of the bytes that is used at least
 _CLOSE = 0.1  # dB above the PSNR at most
 _LESS = np.log(0.75), np.log(0.4)  # bytes and MSE after a fit over those of the guess, about
 _TRIES = 3
-_LEAD = 1.2  # of the loss of a guess: what octave 0 has to be better by to be so after a fit
-_LONG = 5000  # steps in which octave 0 may pay on smooth photos too
+_LEAD = 1.1  # of the loss of a guess: what octave 0 has to be better by to be so after a fit of 200 steps
+_GAIN = 0.125  # of octave 0 by longer fits: the lead falls as the steps to this power
 
 
 def encode(
@@ -37,7 +37,8 @@ def encode(
         ValueError: the target is out of reach.
     """
     pixels = jnp.asarray(image.transpose(2, 0, 1) / 255.0, jnp.float32)
-    jobs = [Job(image, pixels, number, config, seed, notify) for number in range(weights.BASES)]
+    falling = sorted(range(weights.BASES), key=lambda number: -weights.base(number).lambda_)
+    jobs = [Job(image, pixels, number, config, seed, notify) for number in falling]
     chosen, lambda_ = _first(jobs, target)
     if config.steps and (data := _fit(chosen, target, lambda_)):
         return data
@@ -56,7 +57,7 @@ def _guess(jobs: list[Job], target: rate.Target) -> bytes:
         except ValueError as error:
             failures.append(error)
     if not found:
-        raise failures[-1]
+        raise failures[-1]  # of the finest
     return min(found, key=len if target.min_psnr is not None else lambda data: -jobs[0].psnr(data))
 
 
@@ -92,9 +93,6 @@ def _judged(job: Job, target: rate.Target, aim: rate.Target, data: bytes) -> tup
 
 def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:
     """Choose base networks, and the first lambda, by what the analysis networks guess."""
-    if jobs[0].config.steps >= _LONG:
-        fine = {job.base.lambda_ for job in jobs if job.base.finest == 0}
-        jobs = [job for job in jobs if job.base.finest == 0 or job.base.lambda_ not in fine]
     if target.lambda_ is not None:
         off = [abs(np.log(job.base.lambda_ / target.lambda_)) for job in jobs]
         near = [job for job, distance in zip(jobs, off, strict=True) if distance == min(off)]
@@ -122,7 +120,8 @@ def _best(jobs: list[Job]) -> list[Sketch]:
 
 def _expected(sketch: Sketch) -> float:
     """Give the loss of a guess, as it compares with others after a fit."""
-    return sketch.loss * (_LEAD if sketch.job.base.finest == 0 else 1)
+    lead = _LEAD * (max(sketch.job.config.steps, 200) / 200) ** -_GAIN
+    return sketch.loss * (lead if sketch.job.base.finest == 0 else 1)
 
 
 def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:

@@ -14,7 +14,7 @@ from dfm.container import FormatError
 
 BITS = 12  # of the fraction of a weight
 LARGEST = 2**15 - 1  # of a weight, in units of 2^-12
-BASES = 5
+BASES = 6
 FEATURES = 8  # of the coarser grids, which the context model sees beside the neighbors
 INPUTS = len(grids.NEIGHBORS) + FEATURES
 COLORS = 12  # of four pixels
