@@ -58,7 +58,7 @@ def _finer(networks: Networks, fine: weights.Base, lambda_: float) -> Networks:
     seen = w["features.1"]
     coarser = seen.shape[1] - _PATCH
     w["features.0"] = jnp.insert(seen, coarser, 0.0, axis=1)
-    w["features.0.bias"] = w["features.1.bias"]
+    w["features.0.bias"] = jnp.copy(w["features.1.bias"])  # each array is donated
     of_fine = coefficients.floats(fine.weights)["synthesis.1"].reshape(-1, _PATCH, _CHILDREN + grids.COARSEST)
     colors = of_fine[:, :, :_CHILDREN].at[weights.COLORS :].set(0.0) / gain
     others = w["synthesis.1"].reshape(-1, _PATCH, grids.COARSEST)

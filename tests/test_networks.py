@@ -61,6 +61,7 @@ def test_octave_0_is_added_without_a_change_of_what_is_there(tmp_path):
     q[-1] = q[-1].at[20, 20].set(9)
     assert np.ptp(model.image(both.base, q, 0, (40, 48)) - seen) > 1e-3
     assert {name: w.shape for name, w in both.base.items()} == weights.shapes(0)
+    assert len({id(w) for w in both.base.values()}) == len(both.base)
 
 
 def test_a_start_without_the_grids_is_refused(tmp_path):
