@@ -75,10 +75,10 @@ def test_steps_lower_the_loss(photo):
     assert fitted < 0.8 * (mse + 1e-4 * bits / target[0].size)
 
 
-def fitted_by(photo, quantization, steps=100):
+def fitted_by(photo, quantization, steps=100, price=2.0):
     """Fit the networks, quickly, to the photo; give also the pixels and the base networks."""
     target, base = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32), weights.base(4)
-    config = latent.Config(steps=steps, weight_rate=0.3)
+    config = latent.Config(steps=steps, weight_rate=0.3, price=price)
     fitted = fit.soft(
         fit.start(base, target),
         target,
@@ -91,6 +91,20 @@ def fitted_by(photo, quantization, steps=100):
         notify=lambda fraction, text: None,
     )
     return fitted, target, base
+
+
+def test_networks_change_less_where_their_bits_have_a_higher_price(photo):
+    fits = [fitted_by(photo, None, price=price)[0] for price in (1.0, 1000.0)]
+    cheap, dear = (sum(float(jnp.sum(c**2)) for c in fitted.state.changes.values()) for fitted in fits)
+    assert dear < cheap / 2
+
+
+def test_a_fit_starts_from_part_of_the_guess(photo):
+    target, base = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32), weights.base(4)
+    for half, whole in zip(
+        fit.start(base, target, 0.5).latents, fit.start(base, target).latents, strict=True
+    ):
+        np.testing.assert_array_equal(2 * half, whole)
 
 
 def test_a_fit_ends_with_changes_on_the_grid_of_the_file(photo):

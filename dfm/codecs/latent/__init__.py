@@ -25,7 +25,8 @@ class Config:
             with 0, the guess of the analysis network is the file.
         latent_rate: learning rate of latents, in 16 symbols, at first.
         weight_rate: learning rate of changes of the weights, by the square root of their spread, at first.
-        price: of a bit of changes of the weights: short fits change more than pays at a lower one.
+        price: of a bit of changes of the weights; 2 in place of 1 takes a third off their bytes in small
+            files, for 0.3 % more loss.
         start: part of the guess that a fit starts from: long ones end better from less, as they keep more
             of what they are given than it is worth.
     """

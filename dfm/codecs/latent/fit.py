@@ -115,8 +115,8 @@ def soft(
         due = count >= _FEWEST and done[-1] >= _ROUNDED[0]
         if quantization and due and np.isinf(state.quantization_step):
             state = state._replace(quantization_step=jnp.float32(quantization(Fitted(state, lambda_))))
-        prices = jnp.float32(lambda_), jnp.float32(config.price)
-        state = _steps(state, unchanged, target, setting, *prices, finest=base.finest)
+        prices = jnp.array([lambda_, config.price], jnp.float32)
+        state = _steps(state, unchanged, target, setting, prices, finest=base.finest)
         report = _told(_rounded(state, unchanged, target, finest=base.finest), (at + _CHUNK) / count, notify)
         if done[-1] >= _STEERED:
             lambda_ = steer(state, report, lambda_)
@@ -158,17 +158,11 @@ def cosine(done: Array) -> Array:
 
 @functools.partial(jax.jit, static_argnames="finest", donate_argnums=0)
 def _steps(
-    state: State,
-    base: Networks,
-    target: Array,
-    settings: _Setting,
-    lambda_: Array,
-    price: Array,
-    *,
-    finest: int,
+    state: State, base: Networks, target: Array, settings: _Setting, prices: Float[Array, "2"], *, finest: int
 ) -> State:
-    """Make a step for each of the settings."""
+    """Make a step for each of the settings, at the prices of bits, and of those of changes beside others."""
     first, last = _ROUNDED
+    lambda_, price = prices
     turns = jax.tree.map(lambda part: first + (last - first) * part, coefficients.turns(base))
 
     def loss(changes: Coefficients, latents: list[Array], now: _Setting) -> Array:
