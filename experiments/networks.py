@@ -34,14 +34,16 @@ def first(seed: int, lambda_: float, finest: int, start: str, fine: str = "") ->
         fine: file of networks whose octave 0 those of `start` get, which have none.
 
     Raises:
-        ValueError: `start` and `fine` do not have the grids.
+        ValueError: `start` or `fine` does not have the grids that are asked for.
     """
     keys = jax.random.split(jax.random.key(seed))
     drawn = Networks(model.init(keys[0], finest), analysis.init(keys[1], finest))
+    if fine and not start:
+        raise ValueError(f"octave 0 of {fine} is added to networks without it; name them by start=FILE")
     if not start:
         return drawn
     other = weights.read(start)
-    if (other.finest, finest) != ((1, 0) if fine else (finest, finest)):
+    if other.finest - bool(fine) != finest:
         raise ValueError(f"{start} begins at octave {other.finest}; add octave 0 to 1 by fine=FILE")
     gain = (other.lambda_ / lambda_) ** 0.5
     base = coefficients.floats(other.weights)
@@ -53,6 +55,8 @@ def first(seed: int, lambda_: float, finest: int, start: str, fine: str = "") ->
 
 def _finer(networks: Networks, fine: weights.Base, lambda_: float) -> Networks:
     """Add octave 0, guessed as 0, with the context of octave 1 and the colors that it makes in `fine`."""
+    if fine.finest > 0:
+        raise ValueError(f"fine begins at octave {fine.finest}; give networks with octave 0")
     w, gain = dict(networks.base), (fine.lambda_ / lambda_) ** 0.5
     w["context.grids"] = jnp.concatenate([w["context.grids"], w["context.grids"][-1:]])
     seen = w["features.1"]

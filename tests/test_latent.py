@@ -25,6 +25,11 @@ def short(monkeypatch):
     return "short"
 
 
+def planes(photo):
+    """Give the photo as a fit takes it: [3, h, w], from 0 to 1."""
+    return jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32)
+
+
 def quality(photo, data):
     return float(metrics.psnr(photo, dfm.decode(data)))
 
@@ -55,7 +60,7 @@ def test_a_fit_is_better_than_its_guess_and_repeats(photo, short):
 
 
 def test_steps_lower_the_loss(photo):
-    target = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32)
+    target = planes(photo)
     base, reports = weights.base(4), []
     state = fit.start(base, target)
     fit.soft(
@@ -77,7 +82,7 @@ def test_steps_lower_the_loss(photo):
 
 def fitted_by(photo, quantization, steps=100, price=2.0):
     """Fit the networks, quickly, to the photo; give also the pixels and the base networks."""
-    target, base = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32), weights.base(4)
+    target, base = planes(photo), weights.base(4)
     config = latent.Config(steps=steps, weight_rate=0.3, price=price)
     fitted = fit.soft(
         fit.start(base, target),
@@ -100,7 +105,7 @@ def test_networks_change_less_where_their_bits_have_a_higher_price(photo):
 
 
 def test_a_fit_starts_from_part_of_the_guess(photo):
-    target, base = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32), weights.base(4)
+    target, base = planes(photo), weights.base(4)
     for half, whole in zip(
         fit.start(base, target, 0.5).latents, fit.start(base, target).latents, strict=True
     ):
@@ -149,7 +154,7 @@ def test_a_fit_that_diverges_is_made_again_more_slowly(monkeypatch, photo):
 
     monkeypatch.setattr(fit, "soft", soft)
     config = latent.Config(steps=25, weight_rate=0.16, latent_rate=0.04)
-    pixels = jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32)
+    pixels = planes(photo)
     job = Job(photo, pixels, 4, config, 2**32 - 1, lambda done, word: None)
     search._fitted(job, rate.Target(lambda_=1e-3), 1e-3)
     assert tried == [(0.16, 0.04, 2**32 - 1), (0.04, 0.02, 0), (0.01, 0.01, 1)]

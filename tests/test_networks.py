@@ -68,6 +68,10 @@ def test_a_start_without_the_grids_is_refused(tmp_path):
     networks.save(tmp_path / "1.npz", networks.rounded(networks.first(0, 1e-3, 1, ""), 1e-3, 1))
     with pytest.raises(ValueError, match=r"1\.npz begins at octave 1; add octave 0 to 1 by fine=FILE"):
         networks.first(0, 1e-3, 0, str(tmp_path / "1.npz"))
+    with pytest.raises(ValueError, match=r"fine begins at octave 1; give networks with octave 0"):
+        networks.first(0, 1e-3, 0, str(tmp_path / "1.npz"), str(tmp_path / "1.npz"))
+    with pytest.raises(ValueError, match=r"name them by start=FILE"):
+        networks.first(0, 1e-3, 0, "", str(tmp_path / "1.npz"))
 
 
 def test_crops_are_parts_of_the_photos_or_their_mirror_images(folder):

@@ -120,7 +120,7 @@ def _best(jobs: list[Job]) -> list[Sketch]:
 
 def _expected(sketch: Sketch) -> float:
     """Give the loss of a guess, as it compares with others after a fit."""
-    lead = _LEAD * (max(sketch.job.config.steps, 200) / 200) ** -_GAIN
+    lead = _LEAD * max(sketch.job.config.steps / 200, 1) ** -_GAIN
     return sketch.loss * (lead if sketch.job.base.finest == 0 else 1)
 
 
