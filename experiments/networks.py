@@ -36,12 +36,11 @@ def first(seed: int, lambda_: float, finest: int, start: str, fine: str = "") ->
     Raises:
         ValueError: `start` or `fine` does not have the grids that are asked for.
     """
-    keys = jax.random.split(jax.random.key(seed))
-    drawn = Networks(model.init(keys[0], finest), analysis.init(keys[1], finest))
     if fine and not start:
         raise ValueError(f"octave 0 of {fine} is added to networks without it; name them by start=FILE")
     if not start:
-        return drawn
+        keys = jax.random.split(jax.random.key(seed))
+        return Networks(model.init(keys[0], finest), analysis.init(keys[1], finest))
     other = weights.read(start)
     if other.finest - bool(fine) != finest:
         raise ValueError(f"{start} begins at octave {other.finest}; add octave 0 to 1 by fine=FILE")

@@ -27,8 +27,10 @@ _CACHE = {
 _CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float
 
 os.environ["JAX_PLATFORMS"] = "cpu"  # of commands that tests start
+os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # by XLA, which take longer than tests on tiny images gain
 os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"  # compiles in half the time
 jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_disable_most_optimizations", True)
 jax.config.update("jax_num_cpu_devices", 8)
 jaxtyping.install_import_hook([f"dfm.{name}" for name in _CHECKED], _CHECKER)
 hypothesis.settings.register_profile("dfm", deadline=None)
@@ -96,11 +98,3 @@ def noise(tmp_path: Path) -> Path:
     for i in range(10):
         image.write(tmp_path / f"{i}.png", random.integers(0, 256, (33, 40, 3), dtype=np.uint8))
     return tmp_path
-
-
-@pytest.fixture
-def quick_compilation():
-    """Let XLA compile without most optimizations, which takes longer than tests on tiny images gain."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)

@@ -9,8 +9,6 @@ from flax import nnx
 from models.layers import adversarial
 from models.layers.discriminator import Discriminator
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 REAL, FAKE = (jax.random.uniform(jax.random.key(seed), (4, 8, 8, 1)) for seed in (0, 1))
 OBJECTIVES = ["non_saturating", "hinge", "wasserstein"]
 

@@ -12,8 +12,6 @@ from experiments import datasets, run
 from models import autoencoder
 from models.layers import convolutional
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def draw(*shape):
     return jax.random.uniform(jax.random.key(0), shape)

@@ -1,11 +1,8 @@
 """Autoencoders against PCA at bottlenecks."""
 
 import numpy as np
-import pytest
 
 from experiments import bottlenecks, datasets, rows
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def test_rows_are_measured_once_and_laid_out(tmp_path, capsys):

@@ -16,8 +16,6 @@ X, Y = load_digits(return_X_y=True)
 IMAGES = jnp.asarray(X.reshape(-1, 8, 8, 1) / 16, jnp.float32)
 LABELS = np.arange(500, dtype=np.int32) % 10
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def trained():

@@ -10,8 +10,6 @@ from dfm import train
 from experiments import datasets, run
 from models import contractive_autoencoder
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 IMAGES = jax.random.uniform(jax.random.key(0), (3, 6, 5, 2))
 KEY = jax.random.key(1)
 NORMS = contractive_autoencoder._NORMS

@@ -10,8 +10,6 @@ from jax import lax
 from dfm import parallel
 from models.layers import convolution, convolutional
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 LAYOUT = "NHWC", "HWIO", "NHWC"
 SHAPES = {  # sides of images and kernel, strides
     "the autoencoder's": ((14, 14), (4, 4), (2, 2)),

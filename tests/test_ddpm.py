@@ -9,8 +9,6 @@ from flax import nnx
 from dfm.batch import Batch
 from models import ddpm
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 DEVIATION = 0.5
 
 

@@ -20,7 +20,6 @@ def small(tmp_path, monkeypatch):
     return tmp_path / "small.png"
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_the_demo_shows_the_file_that_it_wrote(small, tmp_path, capsys):
     ours, *others = demo.run(small, tmp_path / "new" / "demo", 900)
     folder = tmp_path / "new" / "demo"

@@ -2,15 +2,12 @@
 
 import jax
 import jax.numpy as jnp
-import pytest
 from flax import nnx
 
 from dfm import train
 from experiments import datasets, run
 from models import autoencoder, denoising_autoencoder
 from models.layers import corruption
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 SIZES = {"latent": 32, "dense": (64,)}
 

@@ -2,13 +2,11 @@
 
 import jax
 import numpy as np
-import pytest
 from flax import nnx
 
 from models import dfm_gan
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_an_image_is_the_same_at_every_size():
     model = dfm_gan.Model(dfm_gan.Config(latent=4, blocks=1), (1, 7, 10, 3), rngs=nnx.Rngs(0))
     z = jax.random.normal(jax.random.key(0), (2, 4))

@@ -7,8 +7,6 @@ import pytest
 
 from models.layers import diffusion
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 X, NOISE = jax.random.normal(jax.random.key(0), (2, 50, 3, 2))
 
 

@@ -8,8 +8,6 @@ from flax import nnx
 
 from models.layers.discriminator import Discriminator
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.mark.parametrize(("size", "patches"), [((16, 16), (4, 4)), ((7, 10), (2, 3))])
 def test_there_is_a_logit_for_each_patch(size, patches):

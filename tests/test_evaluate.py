@@ -14,7 +14,6 @@ from experiments import batches, evaluate, inception, latents, pictures, rows, r
 from experiments import train as training
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,6 @@ SMALL = [
     "train.batch=40",
 ]
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def command(folder, *more):
     digits = str(ROOT / "configs" / "dfm_digits.toml")

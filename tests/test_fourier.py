@@ -1,6 +1,7 @@
 """The Fourier layer is eq. 4.5, its derivative is its own, and its start is neither constant nor noise."""
 
 import itertools
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -165,6 +166,15 @@ def test_a_network_is_its_layers_in_turn() -> None:
     np.testing.assert_allclose(network.apply(drawn, x), jnp.tanh(y), atol=1e-6)
 
 
+@pytest.fixture
+def optimized() -> Iterator[None]:
+    """Let XLA optimize what takes longer to run than to compile."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+
+
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize(("width", "depth"), CORNERS)
 def test_one_learning_rate_trains_every_network(width: int, depth: int) -> None:
     x = grid(16)

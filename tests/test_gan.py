@@ -10,8 +10,6 @@ from dfm.batch import Batch
 from models import gan
 from models.layers import adversarial
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def circles(count):
     """Draw disks of two sizes."""

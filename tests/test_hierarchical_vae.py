@@ -15,8 +15,6 @@ DIGITS = jnp.asarray(load_digits().images[..., None] / 16, jnp.float32)
 BATCH = Batch(DIGITS, jnp.zeros(len(DIGITS), int), jnp.arange(len(DIGITS)))
 STEPS = 300
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def two_levels():

@@ -137,7 +137,6 @@ def test_pools_leave_the_padding_out():
     )
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_features_are_of_each_image_alone_and_gray_is_rgb(arrays):
     weights = inception.Weights(inception.from_tensorflow(arrays), None, "")
     images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 1), np.uint8)

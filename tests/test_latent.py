@@ -9,8 +9,6 @@ from dfm.codecs.latent import coefficients, fit, quantize, search, weight_change
 from dfm.codecs.latent.job import Job, Sketch
 from experiments import demo
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def photo():

@@ -7,7 +7,6 @@ from dfm.codecs.latent import grids, model
 from experiments import demo, latent_ablation, rows, variants
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_a_row_for_each_variant_and_none_twice(tmp_path):
     path = tmp_path / "rows.jsonl"
     config = tmp_path / "c.toml"

@@ -7,8 +7,6 @@ import pytest
 from dfm import train
 from experiments import datasets, layerwise, rows
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 IMAGES = np.float32(datasets.load("digits").train.images[:200] / 255)
 SETTINGS = train.Config(steps=400, batch=100, learning_rate=1e-2, warmup=5)
 CONFIG = layerwise.Config(data="digits", latent=4, dense=(16, 8), phase_steps=100, train=SETTINGS)

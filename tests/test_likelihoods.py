@@ -21,8 +21,6 @@ DEVIATION = 0.7
 IMAGES = np.random.default_rng(0).normal(size=(30, 2, 2, 1)).astype(np.float32)
 LABELS = np.zeros(30, int)
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 class Linear(nnx.Module):
     """Be x = A z + noise, with a posterior that is off by `error` in means and somewhat too wide."""

@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 from scipy import linalg
 from sklearn.decomposition import PCA
@@ -12,8 +11,6 @@ from dfm import train
 from dfm.batch import Batch
 from experiments import datasets
 from models import linear_autoencoder
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def test_the_decoder_spans_the_principal_subspace():

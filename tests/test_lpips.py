@@ -7,8 +7,6 @@ import pytest
 
 from models.layers import lpips
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 WIDTHS = {"alexnet": (4, 6, 8, 4, 4), "vgg16": (2, 2, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4)}
 ENDS = {"alexnet": (0, 1, 2, 3, 4), "vgg16": (1, 3, 6, 9, 12)}  # convolutions that end a stage
 NAMES = {"alexnet": "AlexNet_0", "vgg16": "VGG16_0"}

@@ -39,8 +39,6 @@ PIXELWISE = {
     tomllib.loads(path.read_text())["model"] for path in CONFIGS if "digits-on-photos" in path.read_text()
 }
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def images(count, shape, seed=0):
     """Draw smooth images, of which no two are alike."""

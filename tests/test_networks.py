@@ -1,5 +1,6 @@
 import functools
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -54,10 +55,12 @@ def test_octave_0_is_added_without_a_change_of_what_is_there(tmp_path):
     start, fine = str(tmp_path / "1.npz"), str(tmp_path / "0.npz")
     coarse, both = networks.first(0, 1e-3, 1, start), networks.first(0, 1e-3, 0, start, fine)
     photo = jnp.asarray(np.random.default_rng(0).random((3, 40, 48)))
-    q = [jnp.round(v) for v in analysis.latents(both.analysis, photo, 0)]
+    guess = jax.jit(analysis.latents, static_argnames="finest")
+    image = jax.jit(model.image, static_argnames=("finest", "size"))
+    q = [jnp.round(v) for v in guess(both.analysis, photo, finest=0)]
     assert not np.any(q[-1])
-    seen = model.image(coarse.base, q[:-1], 1, (40, 48))
-    np.testing.assert_allclose(model.image(both.base, q, 0, (40, 48)), seen, atol=1e-5)
+    seen = image(coarse.base, q[:-1], finest=1, size=(40, 48))
+    np.testing.assert_allclose(image(both.base, q, finest=0, size=(40, 48)), seen, atol=1e-5)
     q[-1] = q[-1].at[20, 20].set(9)
     assert np.ptp(model.image(both.base, q, 0, (40, 48)) - seen) > 1e-3
     assert {name: w.shape for name, w in both.base.items()} == weights.shapes(0)

@@ -19,8 +19,6 @@ OPTIONS = [  # kernel, stride, padding, dilation
     (3, 2, 0, 3),
 ]
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def length(inputs, kernel, stride, padding, dilation):
     return (inputs + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1

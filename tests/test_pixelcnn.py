@@ -6,14 +6,11 @@ The functions here serve the tests of every model of codes.
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 
 from dfm import train
 from dfm.batch import Batch
 from models import pixelcnn
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 TRANSITIONS = np.array([[0.8, 0.1, 0.1], [0.0, 0.1, 0.9], [0.5, 0.5, 0.0]])
 

@@ -9,8 +9,6 @@ from flax import nnx
 from models.layers import quantizer
 from models.layers.quantizer import Quantizer
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 _RANDOM = np.random.default_rng(0)
 CENTERS = np.array([[0.0, 4.0], [5.0, 0.0], [-3.0, -3.0]], np.float32)
 CLUSTERS = CENTERS[[0, 0, 0, 1, 1, 2] * 20] + _RANDOM.normal(0, 0.3, (120, 2)).astype(np.float32)

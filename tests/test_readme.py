@@ -41,7 +41,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_the_python_runs(folder):
     namespace = {}
     for block in blocks("python"):
@@ -56,7 +55,6 @@ def test_the_python_runs(folder):
     assert image.read("thumbnail.png").shape == (16, 24, 3)
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_the_command_lines_run(folder):
     for line in lines("dfm "):
         assert cli.main(shlex.split(line)[1:]) == 0, line

@@ -3,11 +3,8 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from models.layers import resampling
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 4, 6, 3)), jnp.float32)
 pool, unpool = jax.jit(resampling.max_pool), jax.jit(resampling.unpool)

@@ -12,8 +12,6 @@ from experiments import datasets, pictures, restore, rows
 from experiments import train as training
 from models import restoration
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def make(shape=(1, 8, 8, 3), **settings):
     return restoration.Model(restoration.Config(widths=(8,), **settings), shape, rngs=nnx.Rngs(0))

@@ -2,15 +2,12 @@
 
 import jax
 import numpy as np
-import pytest
 from flax import nnx
 
 from dfm import train
 from experiments import datasets, retrain_decoder, rows, run
 from models import spatial_vae
 from tests.test_models import images
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 SHAPE = 32, 8, 8, 1
 

@@ -12,8 +12,6 @@ from experiments import datasets, rows, segment
 from experiments import train as training
 from models import segmentation
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 QUICK = segmentation.Config(classes=3, widths=(8,))
 
 

@@ -11,8 +11,6 @@ from dfm import train
 from experiments import datasets, latents, run
 from models import sparse_autoencoder
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def trained_code(**settings):
     """Train on digits, and give the codes of the test images."""

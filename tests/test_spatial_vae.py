@@ -11,8 +11,6 @@ from models import spatial_vae
 from models.layers import lpips
 from tests.test_lpips import arrays
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def make(shape=(8, 8, 1), **settings):
     config = spatial_vae.Config(**{"widths": (4, 4, 8, 8), **settings})

@@ -3,14 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 
 from dfm import fourier
 from experiments import rows, thesis_generator
 from models import dfm_generator
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def test_the_thesis_s_mlp_gives_coefficients_themselves():

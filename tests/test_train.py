@@ -9,8 +9,6 @@ from flax import nnx
 from dfm import optimizers, parallel, train
 
 _RANDOM = np.random.default_rng(0)
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 _DATA = {"x": _RANDOM.normal(size=(50, 3)).astype(np.float32), "i": np.arange(50)}
 
 

@@ -1,13 +1,11 @@
 import json
 
 import numpy as np
-import pytest
 
 from dfm.codecs.latent import weights
 from experiments import networks, train_analysis
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_guesses_get_better_and_nothing_that_a_decoder_reads_changes(noise, capsys):
     path = noise / "base.npz"
     networks.save(path, networks.rounded(networks.first(0, 0.1, 1, ""), 0.1, 1))

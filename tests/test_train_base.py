@@ -1,13 +1,11 @@
 import json
 
 import numpy as np
-import pytest
 
 from dfm.codecs.latent import weights
 from experiments import pools, train_base
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_training_lowers_the_loss_and_leaves_weights_that_the_decoder_reads(noise, capsys):
     (noise / "c.toml").write_text(
         f'photos = "{noise}"\noutput = "{noise}/out.npz"\nlambda_ = 0.1\nfinest = 1\n'

@@ -45,7 +45,6 @@ def test_coefficients_do_not_correlate_and_are_as_large_as_said(fits):
     assert np.abs(c).mean(0) == pytest.approx(spread, rel=0.3)
 
 
-@pytest.mark.usefixtures("quick_compilation")
 def test_directions_of_fits_to_photos_are_written_beside_the_weights(noise, capsys):
     path = noise / "base.npz"
     networks.save(path, networks.rounded(networks.first(0, 1e-3, 1, ""), 1e-3, 1))

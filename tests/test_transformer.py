@@ -10,8 +10,6 @@ from models import transformer
 from models.layers.attention import Attention
 from tests.test_pixelcnn import excess, influence, make, singles, uncached
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 def test_a_code_sees_every_code_before_it_and_none_after():
     found = influence(make(transformer, (3, 4), codes=12, width=8, layers=1, heads=2))

@@ -11,8 +11,6 @@ from flax import nnx
 
 from models.layers.unet import Padding, UNet, Up
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 UPS, PADDINGS = typing.get_args(Up), typing.get_args(Padding)
 
 

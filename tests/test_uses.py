@@ -10,7 +10,6 @@ from experiments import anomaly, latent_map, probe, rows
 from experiments import train as training
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 @pytest.fixture(scope="module")

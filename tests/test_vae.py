@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
 from sklearn.datasets import load_digits
 
@@ -16,8 +15,6 @@ DIGITS = jnp.asarray(load_digits().images[:400, :, :, None] / 16, jnp.float32)
 BATCH = Batch(DIGITS, jnp.zeros(400, int), jnp.arange(400))
 SMALL = {"latent": 4, "dense": (64,)}
 UNTRAINED = vae.Model(vae.Config(**SMALL), DIGITS.shape, rngs=nnx.Rngs(0))
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 def trained(steps=150, rate=5e-3, **settings):

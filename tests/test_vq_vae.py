@@ -10,8 +10,6 @@ from dfm.batch import Batch
 from models import vq_vae
 from models.layers import errors, likelihood
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 IMAGES = jnp.asarray(np.random.default_rng(0).uniform(size=(3, 7, 10, 1)), jnp.float32)
 BATCH = Batch(IMAGES, jnp.arange(3), jnp.arange(3))
 
