@@ -8,7 +8,7 @@ from flax import nnx
 from jax import lax
 
 from dfm import parallel
-from models.layers import convolution, convolutional
+from models.layers import convolution
 
 LAYOUT = "NHWC", "HWIO", "NHWC"
 SHAPES = {  # sides of images and kernel, strides
@@ -133,16 +133,3 @@ def test_other_platforms_get_lax_itself(monkeypatch):
     assert str(jax.make_jaxpr(ours)(x, k)) == str(jax.make_jaxpr(theirs)(x, k))
     ours, theirs = list(pairs((2, 2), "SAME"))[1]
     assert str(jax.make_jaxpr(ours)(x, k)) == str(jax.make_jaxpr(theirs)(x, k))
-
-
-def test_activation_is_silu_of_the_group_norm():
-    x = 3 + draw((6, 5), (1, 1), inputs=12)[0]
-    norm = nnx.GroupNorm(12, num_groups=4, rngs=nnx.Rngs(0))
-    norm.scale[...], norm.bias[...] = jnp.linspace(0.5, 2, 12), jnp.linspace(-1, 1, 12)
-    wanted = lambda x: jax.nn.silu(norm(x))  # noqa: E731
-    assert_close(convolutional._activated(norm, x), wanted(x))
-    of_sines = [
-        jax.grad(lambda x, f=f: jnp.sum(jnp.sin(f(x))))(x)
-        for f in (lambda x: convolutional._activated(norm, x), wanted)
-    ]
-    assert_close(*of_sines)

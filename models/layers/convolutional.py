@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -43,7 +42,7 @@ class Encoder(nnx.Module):
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b n"]:
         for layer, norm in zip(self.convolutions, self.norms, strict=True):
-            x = _activated(norm, layer(x))
+            x = normalization.silu(norm, layer(x))
         return self.mlp(x.reshape(len(x), -1))
 
 
@@ -70,7 +69,7 @@ class Decoder(nnx.Module):
     def __call__(self, z: Float[Array, "b d"]) -> Float[Array, "b h w c"]:
         x = self.mlp(z).reshape(-1, *self.small)
         for layer, norm in zip(self.convolutions, self.norms, strict=True):
-            x = layer(_activated(norm, x))
+            x = layer(normalization.silu(norm, x))
         height, width, _ = self.shape
         return x[:, :height, :width]
 
@@ -101,19 +100,3 @@ def _left(shape: Sequence[int], convolutions: Sequence[int]) -> tuple[int, int, 
     height, width, channels = shape
     height, width = (-(-side // 2 ** len(convolutions)) for side in (height, width))
     return height, width, convolutions[-1] if convolutions else channels
-
-
-def _activated(norm: nnx.GroupNorm, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-    """Give silu(norm(x)), with fewer passes over x than `norm` makes: the statistics join the factors."""
-    assert norm.scale is not None
-    assert norm.bias is not None
-    count = x[0].size // norm.num_groups
-
-    def averaged(sums: Float[Array, "b c"]) -> Float[Array, "b c"]:
-        of_groups = sums.reshape(len(x), norm.num_groups, -1).sum(-1) / count
-        return jnp.repeat(of_groups, norm.group_size, axis=1)
-
-    mean, square = averaged(x.sum((1, 2))), averaged((x * x).sum((1, 2)))
-    factor = norm.scale[...] * jax.lax.rsqrt(jnp.maximum(square - mean**2, 0) + norm.epsilon)
-    shift = norm.bias[...] - mean * factor
-    return jax.nn.silu(x * factor[:, None, None] + shift[:, None, None])

@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Sequence
 
-import jax
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -68,4 +67,4 @@ class Activated(nnx.Module):
         self.convolve = convolution.conv(inputs, outputs, _SMALL, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w o"]:
-        return self.convolve(jax.nn.silu(self.norm(x)))
+        return self.convolve(normalization.silu(self.norm, x))
