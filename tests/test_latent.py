@@ -102,14 +102,6 @@ def test_networks_change_less_where_their_bits_have_a_higher_price(photo):
     assert dear < cheap / 2
 
 
-def test_a_fit_starts_from_part_of_the_guess(photo):
-    target, base = planes(photo), weights.base(4)
-    for half, whole in zip(
-        fit.start(base, target, 0.5).latents, fit.start(base, target).latents, strict=True
-    ):
-        np.testing.assert_array_equal(2 * half, whole)
-
-
 def test_a_fit_ends_with_changes_on_the_grid_of_the_file(photo):
     fitted, target, base = fitted_by(photo, lambda fitted: 2.0**-6)
     changes = quantize.changes(fitted, base, target, quantize.symbols(fitted.latents, base.finest))

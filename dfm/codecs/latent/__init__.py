@@ -27,22 +27,19 @@ class Config:
         weight_rate: learning rate of changes of the weights, by the square root of their spread, at first.
         price: of a bit of changes of the weights; 2 in place of 1 takes a third off their bytes in small
             files, for 0.3 % more loss.
-        start: part of the guess that a fit starts from: long ones end better from less, as they keep more
-            of what they are given than it is worth.
     """
 
     steps: int
     latent_rate: float = 1e-2
     weight_rate: float = 3e-2
     price: float = 2.0
-    start: float = 1.0
 
 
 PRESETS = {
     "instant": Config(steps=0),
     "fast": Config(steps=200),
-    "balanced": Config(steps=1500, price=1.0, start=0.5),
-    "best": Config(steps=10_000, price=1.0, start=0.5),
+    "balanced": Config(steps=1500, price=1.0),
+    "best": Config(steps=10_000, price=1.0),
 }
 
 

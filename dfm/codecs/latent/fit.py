@@ -75,10 +75,10 @@ _COEFFICIENTS = optax.scale_by_adam(b1=0.9, b2=0.95)
 LATENTS = optax.scale_by_adam(b1=0.5, b2=0.99)  # with a longer memory, short fits end 1 to 2 % worse
 
 
-def start(base: weights.Base, target: Float[Array, "3 h w"], part: float = 1.0) -> State:
-    """Start from some base networks, and part of what their analysis network guesses for pixels in [0, 1]."""
+def start(base: weights.Base, target: Float[Array, "3 h w"]) -> State:
+    """Start from some base networks, and what their analysis network guesses for pixels in [0, 1]."""
     changes = {group: jnp.zeros(along.spread.shape) for group, along in base.directions.items()}
-    latents = [part * v / UNIT for v in guess(base, target)]
+    latents = [v / UNIT for v in guess(base, target)]
     return State(changes, latents, _COEFFICIENTS.init(changes), LATENTS.init(latents), jnp.float32(np.inf))
 
 

@@ -128,7 +128,7 @@ def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:
     """Fit, and again more slowly where a fit diverges."""
     for _ in range(_TRIES):
         try:
-            return _soft(job, fit.start(job.base, job.pixels, job.config.start), target, lambda_)
+            return _soft(job, fit.start(job.base, job.pixels), target, lambda_)
         except FloatingPointError:
             config = dataclasses.replace(
                 job.config, weight_rate=job.config.weight_rate / 4, latent_rate=job.config.latent_rate / 2
