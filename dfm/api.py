@@ -105,10 +105,11 @@ def info(data: bytes) -> dict[str, Any]:
         FormatError: the data are no .dfm file or are damaged.
     """
     header, payload = container.unpack(data, max_pixels=container.MAX_SIDE**2)
-    facts = dict(_codec_of(header).describe(payload, header))
+    module = _codec_of(header)
+    facts = dict(module.describe(payload, header))
     split = {"weights": len(payload), "latents": 0} | facts.pop("split", {})
     return {
-        "codec": _name_of(header),
+        "codec": module.__name__.rpartition(".")[2],
         "width": header.width,
         "height": header.height,
         "channels": header.channels,
@@ -159,24 +160,22 @@ def _ignore(fraction: float, text: str) -> None:
 
 def _codec(name: str) -> ModuleType:
     """Import a codec of .dfm files by its name."""
-    if name in registry.names(codecs) and _makes_dfm_files(name):
-        return registry.get(codecs, name)
-    choices = filter(_makes_dfm_files, registry.names(codecs))
-    raise ValueError(f"{name!r} makes no .dfm files; choose one of {', '.join(choices)}")
+    names = registry.names(codecs)
+    if name in names and (module := _maker(name)):
+        return module
+    raise ValueError(f"{name!r} makes no .dfm files; choose one of {', '.join(filter(_maker, names))}")
 
 
 def _codec_of(header: container.Header) -> ModuleType:
-    return _codec(_name_of(header))
-
-
-def _makes_dfm_files(name: str) -> bool:
-    return hasattr(registry.get(codecs, name), "PRESETS")
-
-
-def _name_of(header: container.Header) -> str:
     for name in registry.names(codecs):
-        if name[:4] == header.codec and _makes_dfm_files(name):
-            return name
+        if name[:4] == header.codec and (module := _maker(name)):
+            return module
     raise container.FormatError(
         f"the file was made by a codec, {header.codec!r}, that this version does not have; update dfm"
     )
+
+
+def _maker(name: str) -> ModuleType | None:
+    """Import a codec, if it makes .dfm files."""
+    module = registry.get(codecs, name)
+    return module if hasattr(module, "PRESETS") else None

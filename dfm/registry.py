@@ -1,6 +1,5 @@
 """The files of a package folder are the names of what it holds."""
 
-import functools
 import importlib
 import pkgutil
 from pathlib import Path
@@ -9,7 +8,8 @@ from types import ModuleType
 
 def names(package: ModuleType) -> list[str]:
     """List the public modules of `package`, sorted; a package with an empty `__init__.py` is but a folder."""
-    return list(_names(tuple(package.__path__)))
+    found = (module for module in pkgutil.iter_modules(package.__path__) if module.name[0] != "_")
+    return sorted(module.name for module in found if not _is_folder(module))
 
 
 def get(package: ModuleType, name: str) -> ModuleType:
@@ -22,12 +22,6 @@ def get(package: ModuleType, name: str) -> ModuleType:
         kind = package.__name__.rpartition(".")[2]
         raise ValueError(f"{name!r} is not in {kind}; choose one of {', '.join(names(package))}")
     return importlib.import_module(f"{package.__name__}.{name}")
-
-
-@functools.cache
-def _names(folders: tuple[str, ...]) -> list[str]:
-    found = (module for module in pkgutil.iter_modules(folders) if module.name[0] != "_")
-    return sorted(module.name for module in found if not _is_folder(module))
 
 
 def _is_folder(module: pkgutil.ModuleInfo) -> bool:
