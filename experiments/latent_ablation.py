@@ -22,7 +22,7 @@ import optax
 from jaxtyping import Array, UInt8
 
 from dfm import config as configs
-from dfm.codecs.latent import fit, grids, model, rounding
+from dfm.codecs.latent import fit, grids, model, planes, rounding
 from experiments import command, kodak, markdown, rows, soap, variants
 from experiments.variants import Variant
 
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measure(what: Variant, pixels: UInt8[np.ndarray, "h w 3"], config: Config) -> dict[str, Any]:
     """Fit, round the latents, and tell the loss, its parts, and what the networks cost."""
-    target = jnp.asarray(pixels.transpose(2, 0, 1) / 255.0, jnp.float32)
+    target = planes.of(pixels)
     start = time.perf_counter()
     w = variants.init(what, config.seed)
     latents = [jnp.zeros(grid.size(*target.shape[1:])) for grid in grids.order(0)]

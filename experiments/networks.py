@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float16
 
-from dfm.codecs.latent import analysis, coefficients, grids, model, weight_changes, weights
+from dfm.codecs.latent import analysis, coefficients, grids, model, planes, weight_changes, weights
 from experiments import crops
 
 _MIDDLE = 256  # pixels, of the side of what is measured of a photo
@@ -109,7 +109,7 @@ def validate(networks: Networks, pictures: crops.Photos, lambda_: float, finest:
     for photo in pictures:
         y, x = ((side - _MIDDLE) // 2 for side in photo.shape[:2])
         middle = photo[max(y, 0) :, max(x, 0) :][:_MIDDLE, :_MIDDLE]
-        pixels = jnp.asarray(middle.transpose(2, 0, 1) / 255.0, jnp.float32)
+        pixels = planes.of(middle)
         found.append(_guessed(networks, pixels, lambda_, finest=finest))
     return [float(v) for v in np.mean(found, axis=0)]
 

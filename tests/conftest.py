@@ -19,18 +19,19 @@ FAKE_CODECS = ROOT / "tests" / "fake_codecs"
 
 _CHECKED = ("fourier", "network", "quantize", "exact", "metrics", "codecs")  # mathematics, beyond the border
 
-_CACHE = {
+_OPTIONS = {  # of jax, here and in commands that tests start
+    "jax_platforms": "cpu",
+    "jax_disable_most_optimizations": True,  # by XLA, which take longer than tests on tiny images gain
     "jax_compilation_cache_max_size": 10**9,  # bytes; without a limit JAX does not lock the folder
     "jax_persistent_cache_min_compile_time_secs": 2.0,
 }
 
 _CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"  # an int is a float
 
-os.environ["JAX_PLATFORMS"] = "cpu"  # of commands that tests start
-os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # by XLA, which take longer than tests on tiny images gain
 os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"  # compiles in half the time
-jax.config.update("jax_platforms", "cpu")
-jax.config.update("jax_disable_most_optimizations", True)
+for _name, _value in _OPTIONS.items():
+    os.environ[_name.upper()] = str(_value)
+    jax.config.update(_name, _value)
 jax.config.update("jax_num_cpu_devices", 8)
 jaxtyping.install_import_hook([f"dfm.{name}" for name in _CHECKED], _CHECKER)
 hypothesis.settings.register_profile("dfm", deadline=None)
@@ -44,9 +45,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(compiled.cleanup)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled.name
     jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
-    for name, value in _CACHE.items():
-        os.environ[name.upper()] = str(value)
-        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module", autouse=True)

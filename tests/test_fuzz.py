@@ -14,7 +14,7 @@ import dfm
 from dfm import container
 from experiments import fuzz
 
-CASES, PARTS = 10_000, 2
+CASES, PARTS = 20_000, 2
 HANG = 600  # seconds for a part, which takes 20 on an idle machine
 LARGEST = 64 << 20  # bytes: 327,700 coefficients, the most of a network, a few times over
 

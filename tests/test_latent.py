@@ -5,7 +5,7 @@ import pytest
 import dfm
 from dfm import container, image, metrics, rate
 from dfm.codecs import latent
-from dfm.codecs.latent import coefficients, fit, quantize, search, weight_changes, weights
+from dfm.codecs.latent import coefficients, fit, planes, quantize, search, weight_changes, weights
 from dfm.codecs.latent.job import Job, Sketch
 from experiments import demo
 
@@ -21,11 +21,6 @@ def short(monkeypatch):
     """Name a preset of one look at the rate."""
     monkeypatch.setitem(latent.PRESETS, "short", latent.Config(steps=25))
     return "short"
-
-
-def planes(photo):
-    """Give the photo as a fit takes it: [3, h, w], from 0 to 1."""
-    return jnp.asarray(photo.transpose(2, 0, 1) / 255.0, jnp.float32)
 
 
 def quality(photo, data):
@@ -58,7 +53,7 @@ def test_a_fit_is_better_than_its_guess_and_repeats(photo, short):
 
 
 def test_steps_lower_the_loss(photo):
-    target = planes(photo)
+    target = planes.of(photo)
     base, reports = weights.base(4), []
     state = fit.start(base, target)
     fit.soft(
@@ -80,7 +75,7 @@ def test_steps_lower_the_loss(photo):
 
 def fitted_by(photo, quantization, steps=100, price=2.0):
     """Fit the networks, quickly, to the photo; give also the pixels and the base networks."""
-    target, base = planes(photo), weights.base(4)
+    target, base = planes.of(photo), weights.base(4)
     config = latent.Config(steps=steps, weight_rate=0.3, price=price)
     fitted = fit.soft(
         fit.start(base, target),
@@ -144,7 +139,7 @@ def test_a_fit_that_diverges_is_made_again_more_slowly(monkeypatch, photo):
 
     monkeypatch.setattr(fit, "soft", soft)
     config = latent.Config(steps=25, weight_rate=0.16, latent_rate=0.04)
-    pixels = planes(photo)
+    pixels = planes.of(photo)
     job = Job(photo, pixels, 4, config, 2**32 - 1, lambda done, word: None)
     search._fitted(job, rate.Target(lambda_=1e-3), 1e-3)
     assert tried == [(0.16, 0.04, 2**32 - 1), (0.04, 0.02, 0), (0.01, 0.01, 1)]

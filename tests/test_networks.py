@@ -62,7 +62,7 @@ def test_octave_0_is_added_without_a_change_of_what_is_there(tmp_path):
     seen = image(coarse.base, q[:-1], finest=1, size=(40, 48))
     np.testing.assert_allclose(image(both.base, q, finest=0, size=(40, 48)), seen, atol=1e-5)
     q[-1] = q[-1].at[20, 20].set(9)
-    assert np.ptp(model.image(both.base, q, 0, (40, 48)) - seen) > 1e-3
+    assert np.ptp(image(both.base, q, finest=0, size=(40, 48)) - seen) > 1e-3
     assert {name: w.shape for name, w in both.base.items()} == weights.shapes(0)
     assert len({id(w) for w in both.base.values()}) == len(both.base)
 

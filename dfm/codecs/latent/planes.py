@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt8
 
 _PIXELS = {"cpu": 6144}  # of a band, whose shifts stay in the cache of a core; elsewhere all are one band
 
@@ -13,6 +13,11 @@ Planes = Float[Array, "_c _h _w"]
 Offsets = Sequence[tuple[int, int]]
 
 AROUND: Offsets = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+
+
+def of(image: UInt8[np.ndarray, "h w c"]) -> Float[Array, "c h w"]:
+    """Give an image as planes, its pixels from 0 to 1."""
+    return jnp.asarray(image.transpose(2, 0, 1) / 255.0, jnp.float32)
 
 
 def over_shifts(

@@ -4,12 +4,11 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
 from dfm import rate
-from dfm.codecs.latent import deadzone, fit, quantize, weights
+from dfm.codecs.latent import deadzone, fit, planes, quantize, weights
 from dfm.codecs.latent.job import Job, Sketch
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def encode(
     Raises:
         ValueError: the target is out of reach.
     """
-    pixels = jnp.asarray(image.transpose(2, 0, 1) / 255.0, jnp.float32)
+    pixels = planes.of(image)
     falling = sorted(range(weights.BASES), key=lambda number: -weights.base(number).lambda_)
     jobs = [Job(image, pixels, number, config, seed, notify) for number in falling]
     chosen, lambda_ = _first(jobs, target)
