@@ -76,6 +76,22 @@ def test_log_weights_have_the_mean_that_the_loss_bounds(module):
     np.testing.assert_allclose(weights.mean(), bounds.mean(), atol=5 * float(weights.std()) / 500**0.5)
 
 
+@pytest.mark.parametrize("kind", ["gaussian", "laplace"])
+def test_a_settled_deviation_is_the_best(kind):
+    model = vae.Model(vae.Config(dense=(16,), likelihood=kind), (60, 4, 4, 1), rngs=nnx.Rngs(0))
+    images = np.random.default_rng(1).uniform(size=(60, 4, 4, 1)).astype(np.float32)
+    labels = np.zeros(60, int)
+    likelihoods.settle(model, images, labels, 0)
+    settled = float(jnp.exp(model.likelihood.log_deviation[...]))
+
+    def elbo(deviation):
+        model.likelihood = likelihood.Likelihood(kind, "fixed", deviation)
+        return likelihoods.bounds(model, images, labels, 20, 1)[:, 0].mean()
+
+    tried = settled * np.array([0.8, 0.95, 1, 1.05, 1.25])
+    assert np.argmax([elbo(deviation) for deviation in tried]) == 2
+
+
 def test_bits_are_those_of_the_uniform_distribution():
     assert likelihoods.bits(0.0, 10, "gaussian") == 8  # a density of 1 over [0, 1]
     assert likelihoods.bits(-10 * np.log(2), 10, "bernoulli") == pytest.approx(1)
@@ -83,19 +99,19 @@ def test_bits_are_those_of_the_uniform_distribution():
 
 def test_noise_stays_within_a_level_and_black_and_white_have_the_mean():
     images, random = np.arange(256, dtype=np.uint8).repeat(40).reshape(-1, 1, 1, 1), np.random.default_rng(0)
-    noisy = likelihoods._dequantized(images, random)
+    noisy = likelihoods.dequantized(images, random)
     np.testing.assert_array_equal(np.floor(noisy * 256), images)
-    binary = likelihoods._binarized(images, random)
+    binary = likelihoods.binarized(images, random)
     assert set(np.unique(binary)) == {0, 1}
     np.testing.assert_allclose(binary.mean(), 0.5, atol=0.02)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """Train one by black and white for a few steps."""
-    place = tmp_path_factory.mktemp("runs") / "vae"
+@pytest.fixture(scope="module", params=["bernoulli", "gaussian"])
+def place(request, tmp_path_factory):
+    """Train one for a few steps."""
+    place = tmp_path_factory.mktemp(request.param) / "vae"
     short = ["data=digits", "train.steps=10", "train.batch=40", "log_every=5", "save_every=10"]
-    settings = ["settings.likelihood=bernoulli", "settings.dense=[16]", "settings.latent=2"]
+    settings = [f"settings.likelihood={request.param}", "settings.dense=[16]", "settings.latent=2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "show", lambda *_: None)
         training.main([str(ROOT / "configs" / "vae_mnist.toml"), "--run", str(place), *settings, *short])
@@ -104,13 +120,17 @@ def place(tmp_path_factory):
 
 def test_a_command_stores_both_bounds_with_the_protocol(place, tmp_path, capsys):
     file = tmp_path / "rows.jsonl"
-    asked = ["--samples", "5", "--images", "40", "--values", "binarized", "--results", str(file)]
+    asked = ["--samples", "5", "--images", "40", "--results", str(file)]
     likelihoods.main([str(place), *asked])
     (row,) = rows.read(file)
     assert rows.read(place / "likelihoods.jsonl") == [row]
-    assert row["elbo_nats"] <= row["iw_nats"] < 0
-    assert row["iw_bits_per_dimension"] == pytest.approx(-row["iw_nats"] / 64 / np.log(2), rel=1e-4)
-    assert row["protocol"]["values"] == "binarized"
+    kind, values, deviation = (row["protocol"][key] for key in ("likelihood", "values", "deviation"))
+    assert (values, deviation) == {
+        "bernoulli": ("binarized", "none"),
+        "gaussian": ("dequantized", "best for 1500 training images"),
+    }[kind]
+    assert row["elbo_nats"] <= row["iw_nats"]
+    assert row["iw_bits_per_dimension"] == pytest.approx(likelihoods.bits(row["iw_nats"], 64, kind), rel=1e-4)
     assert row["protocol"]["samples"] == 5
     assert f"| vae | IW, 5 samples | {row['iw_nats']:.2f} |" in capsys.readouterr().out
 
