@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 import dfm
-from dfm import compare, console, contestant, image, report, result, table
-from experiments import command, rows, strip
+from dfm import compare, console, contestant, image, report, result
+from dfm import table as layout
+from experiments import command, markdown, rows, strip
 
 PHOTO = Path(__file__).parent / "photos" / "chelsea.png"
 CODEC, PRESET = "latent", "fast"
@@ -89,8 +90,13 @@ def measure(
 
 def cells(row: rows.Row) -> list[str]:
     """Write one row under `COLUMNS`."""
-    texts = dict(zip(table.COLUMNS, table.cells(row), strict=True))
+    texts = dict(zip(layout.COLUMNS, layout.cells(row), strict=True))
     return [texts[column] for column in COLUMNS]
+
+
+def table(measured: Sequence[rows.Row]) -> str:
+    """Lay out rows for a document."""
+    return markdown.table(COLUMNS, map(cells, measured))
 
 
 def verdict(results: Sequence[result.Result], max_bytes: int) -> str:

@@ -17,7 +17,7 @@ import dfm
 from dfm import config as configs
 from dfm import container, metrics, rate
 from dfm.codecs import latent
-from experiments import baselines, command, kodak, markdown, rows, tables
+from experiments import baselines, command, kodak, markdown, rate_tables, rows
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 CLASSIC = {"jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}
@@ -108,7 +108,7 @@ def _excess(ours: Sequence[rows.Row], others: Sequence[rows.Row]) -> float | Non
     found = []
     for row in ours:
         curve = [other for other in others if other["image"] == row["image"]]
-        found.append(tables.bytes_at(curve, row["psnr_db"]))
+        found.append(rate_tables.bytes_at(curve, row["psnr_db"]))
     ratios = [row["bytes"] / n for row, n in zip(ours, found, strict=True) if n is not None]
     return 100 * (statistics.fmean(ratios) - 1) if len(ratios) == len(ours) else None
 

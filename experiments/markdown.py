@@ -15,13 +15,9 @@ def number(value: float | None, form: str = ".1f") -> str:
     return "–" if value is None else format(value, form)
 
 
-def held(document: str, name: str) -> str:
-    """Give what stands between the marks of a name, which may end in a remark: `<!-- name: remark -->`.
-
-    Raises:
-        ValueError: the document lacks them.
-    """
-    return _place(document, name)[2]
+def names(document: str) -> list[str]:
+    """List the names of all marks."""
+    return re.findall(r"<!-- /(.*?) -->", document)
 
 
 def put(document: str, name: str, text: str) -> str:
@@ -30,12 +26,8 @@ def put(document: str, name: str, text: str) -> str:
     Raises:
         ValueError: the document lacks them.
     """
-    found = _place(document, name)
-    return document[: found.start(2)] + text + document[found.end(2) :]
-
-
-def _place(document: str, name: str) -> re.Match[str]:
-    found = re.search(rf"<!-- {name}(: .*?)? -->\n(.*?)\n<!-- /{name} -->", document, re.DOTALL)
+    mark = re.escape(name)
+    found = re.search(rf"<!-- {mark} -->\n(.*?)\n<!-- /{mark} -->", document, re.DOTALL)
     if found is None:
         raise ValueError(f"the document lacks <!-- {name} --> and <!-- /{name} -->; add both")
-    return found
+    return document[: found.start(1)] + text + document[found.end(1) :]

@@ -1,8 +1,7 @@
-"""Show all trainings side by side: python -m experiments.overview [--document FILE] [--pictures FILE]
+"""Show all trainings side by side: python -m experiments.overview [--pictures FILE]
 
-Prints a table of what `experiments.evaluate` and `experiments.likelihoods` measured, made of rows alone;
---document puts it into a Markdown file too, between <!-- overview --> and <!-- /overview -->. --pictures
-draws what the trainings in a folder drew last: test images over their reconstructions, then samples.
+Prints a table of what `experiments.evaluate` and `experiments.likelihoods` measured, made of rows alone.
+--pictures draws what the trainings in a folder drew last: test images over reconstructions, then samples.
 """
 
 import argparse
@@ -39,14 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=Path, default=ROWS, metavar="FILE", help="of the evaluations")
     parser.add_argument("--likelihoods", type=Path, default=LIKELIHOODS, metavar="FILE", help="of the bounds")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="of the trainings")
-    parser.add_argument("--document", type=Path, metavar="FILE", help="gets the table in place of its last")
     parser.add_argument("--pictures", type=Path, metavar="FILE", help="gets the pictures, as PNG")
     given = parser.parse_args(arguments)
-    shown = table(rows.read(given.rows), rows.read(given.likelihoods))
-    print(shown)
-    if given.document:
-        document = given.document.read_text(encoding="utf-8")
-        image.write_bytes(given.document, markdown.put(document, "overview", shown).encode())
+    print(table(rows.read(given.rows), rows.read(given.likelihoods)))
     if given.pictures:
         image.write(given.pictures, sheet(sorted(given.runs.iterdir())))
 

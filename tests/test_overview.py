@@ -1,12 +1,8 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from dfm import image
-from experiments import markdown, overview, pictures, rows
-
-DOCUMENT = Path(__file__).parent.parent / "docs" / "autoencoders.md"
+from experiments import overview, pictures
 
 
 def row(run, what, steps=100, samples=10_000, **more):
@@ -64,24 +60,3 @@ def test_a_sheet_shows_the_last_pictures_of_each_training(tmp_path):
 def test_trainings_without_pictures_are_an_error_of_one_line(tmp_path):
     with pytest.raises(SystemExit, match=r"^overview: .*experiments\.train"):
         overview.main(["--runs", str(tmp_path), "--pictures", str(tmp_path / "x.png")])
-
-
-def test_the_page_shows_the_table_of_the_rows():
-    shown = overview.table(rows.read(overview.ROWS), rows.read(overview.LIKELIHOODS))
-    assert markdown.held(DOCUMENT.read_text(encoding="utf-8"), "overview") == shown
-
-
-def test_a_document_gets_the_table_and_keeps_the_rest(tmp_path, capsys):
-    path = tmp_path / "page.md"
-    path.write_text("before\n<!-- overview: rows -->\nold\nlines\n<!-- /overview -->\nafter\n")
-    overview.main(["--document", str(path)])
-    printed = capsys.readouterr().out
-    assert path.read_text() == f"before\n<!-- overview: rows -->\n{printed}<!-- /overview -->\nafter\n"
-
-
-def test_a_document_without_marks_is_an_error_of_one_line(tmp_path):
-    path = tmp_path / "page.md"
-    path.write_text("nothing\n")
-    with pytest.raises(SystemExit, match=r"^overview: the document lacks <!-- overview -->"):
-        overview.main(["--document", str(path)])
-    assert path.read_text() == "nothing\n"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from dfm import cli, image
 from dfm.codecs import latent
-from experiments import demo, latent_steps, markdown, rows
+from experiments import demo, markdown, rows, tables
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -90,15 +90,16 @@ def test_every_make_target_exists():
         assert set(re.findall(r"^    make (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)) <= targets
 
 
-def test_the_table_is_that_of_the_recorded_demo():
-    recorded = rows.read(rows.RESULTS / "demo.jsonl")
-    assert markdown.held(README, "demo") == markdown.table(demo.COLUMNS, map(demo.cells, recorded))
-    assert {row["budget_bytes"] for row in recorded} == {demo.MAX_BYTES}
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_tables_are_those_of_the_rows(path):
+    document = path.read_text(encoding="utf-8")
+    assert tables.fill(document, dict(tables.report(rows.RESULTS))) == document
 
 
-def test_the_table_of_steps_is_that_of_the_rows():
-    recorded = rows.read(rows.RESULTS / "latent_steps.jsonl")
-    assert markdown.held(README, "latent_steps") == latent_steps.table(recorded)
+def test_texts_show_the_tables_that_matter():
+    shown = {name for path in DOCUMENTS for name in markdown.names(path.read_text(encoding="utf-8"))}
+    assert shown >= {"demo", "latent presets", "latent:fast BD-rates", "latent:balanced BD-rates", "overview"}
+    assert {row["budget_bytes"] for row in rows.read(rows.RESULTS / "demo.jsonl")} == {demo.MAX_BYTES}
 
 
 def test_the_version_is_the_same_everywhere():

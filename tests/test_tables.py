@@ -6,91 +6,8 @@ import sys
 
 import pytest
 
-from experiments import kodak, markdown, tables, thesis_capacity, thesis_jpeg
-
-PSNRS = (20.0, 22.0, 24.0, 26.0)
-ADDED = {"encode_seconds": 1.0, "decode_seconds": 0.5}
-
-
-def curve(factor, **key):
-    """Give a curve whose bytes double with 2 dB, times `factor`."""
-    points = [(round(1000 * factor * 2**i), psnr) for i, psnr in enumerate(PSNRS)]
-    return [key | ADDED | {"bytes": n, "bpp": n / 49152, "psnr_db": psnr} for n, psnr in points]
-
-
-def ours(factor, image="kodim04"):
-    rows = curve(factor, image=image, codec="coordinate:fast")
-    return [row | {"budget_bytes": 1000 * 2**i} for i, row in enumerate(rows)]
-
-
-def siren(factor, image="kodim04"):
-    return curve(factor, image=image, codec="siren", beside="coordinate:fast")
-
-
-def jpeg(factor, image="kodim04", label="JPEG 4:2:0"):
-    return curve(factor, image=image, codec="jpeg", label=label)
-
-
-def lines(table):
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
-
-
-def test_bytes_at_a_psnr_follow_the_curve_between_its_points():
-    points = curve(1)
-    assert tables.bytes_at(points, 22.0) == pytest.approx(2000)
-    assert tables.bytes_at(points, 23.0) == pytest.approx(2000 * 2**0.5)
-
-
-def test_bytes_below_the_smallest_file_are_its_own_and_beyond_the_best_none():
-    assert tables.bytes_at(curve(1), 10.0) == pytest.approx(1000)
-    assert tables.bytes_at(curve(1), 26.01) is None
-    assert tables.bytes_at([], 20.0) is None
-
-
-def test_a_larger_file_of_lower_psnr_does_not_count():
-    worse = {"bytes": 3000, "psnr_db": 21.0}
-    assert tables.bytes_at([*curve(1), worse], 23.0) == tables.bytes_at(curve(1), 23.0)
-
-
-def test_bd_rates_are_those_of_curves_at_a_constant_ratio():
-    images = ("kodim04", "kodim08")
-    mine = [row for name in images for row in ours(0.5, name)]
-    sirens = [row for name in images for row in siren(1, name)]
-    jpegs = jpeg(2, "kodim04") + jpeg(1, "kodim08")
-    references = {"SIREN, 16 bit": sirens, "JPEG 4:2:0": jpegs}
-    cells = lines(tables.bd_rates(mine, references))
-    assert cells[0] == ["image", "against SIREN, 16 bit", "against JPEG 4:2:0"]
-    assert cells[2:] == [
-        ["kodim04", "-50.0", "-75.0"],
-        ["kodim08", "-50.0", "-50.0"],
-        ["mean", "-50.0", "-62.5"],
-    ]
-
-
-def test_a_mean_over_the_easy_images_alone_is_not_shown():
-    mine = ours(0.5, "kodim04") + ours(0.5, "kodim08")
-    assert lines(tables.bd_rates(mine, {"SIREN": siren(1, "kodim04")}))[-1] == ["mean", "–"]
-
-
-def test_equal_psnr_is_against_the_jpeg_variant_with_fewest_bytes():
-    jpegs = jpeg(2) + jpeg(1, label="JPEG flat")
-    cells = lines(tables.equal_psnr(ours(0.8), jpegs))
-    assert [row[0] for row in cells[2:]] == [f"{n} dB" for n in range(20, 27)]
-    assert {row[1] for row in cells[2:]} == {"80"}
-
-
-def test_a_psnr_that_jpeg_exceeds_with_its_smallest_file_counts_that_file():
-    cells = lines(tables.equal_psnr(ours(1), [row for row in jpeg(1) if row["psnr_db"] > 23]))
-    assert cells[2][1:] == ["25", "25"]
-
-
-def test_the_published_curve_needs_all_of_kodak(tmp_path):
-    path = tmp_path / "coin.tsv"
-    points = [f"{row['bpp']}\t{row['psnr_db']}\n" for row in curve(1)]
-    path.write_text("# source\nbpp\tpsnr_db\n" + "".join(points))
-    assert "Not measured" in tables.published(ours(0.7), path)
-    everywhere = [row for name in kodak.NAMES for row in ours(0.7, name)]
-    assert "-30.0 %" in tables.published(everywhere, path)
+from experiments import markdown, rows, tables, thesis_capacity, thesis_jpeg
+from tests.test_rate_tables import jpeg, lines, ours, siren
 
 
 def test_the_command_prints_a_section_of_each_kind_of_rows(tmp_path):
@@ -109,18 +26,19 @@ def test_the_command_prints_a_section_of_each_kind_of_rows(tmp_path):
         "thesis_capacity": [network],
         "thesis_jpeg": [network | {"image": "kodim04", "jpeg": {"bytes": 998, "psnr_db": 30.0}}],
     }
-    for name, rows in kinds.items():
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, measured in kinds.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in measured))
     (tmp_path / "coin_published.tsv").write_text("bpp\tpsnr_db\n0.0368\t22.408\n")
-    text = "\n\n".join(tables.report(tmp_path))
-    assert text.count("### coordinate:fast") == 4
-    assert "-10.00" in text
-    assert "JPEG 2000" not in text
+    shown = dict(tables.report(tmp_path))
+    assert [name for name in shown if name.startswith("coordinate:fast ")] == list(shown)[:4]
+    assert list(shown)[4:] == ["thesis_capacity", "thesis_jpeg"]
+    assert "-10.00" in shown["thesis_jpeg"]
+    assert "JPEG 2000" not in "".join(shown.values())
 
 
 def test_latent_files_are_averaged_by_lambda_and_held_against_the_classic_codecs(tmp_path):
-    def write(name, rows):
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    def write(name, measured):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in measured))
 
     write("baselines", jpeg(1) + jpeg(1, "kodim08"))
     fitted = []
@@ -130,14 +48,39 @@ def test_latent_files_are_averaged_by_lambda_and_held_against_the_classic_codecs
             added = {"settings": {"lambda_": lambda_}, "split": {"weights": weights}, "codec": "latent:fast"}
             fitted.append(row | added)
     write("latent_rd", fitted)
-    text = "\n\n".join(tables.report(tmp_path))
-    assert "| 0.01 | 2 | 1,000 | 200 | 20.00 | 1 | 0.5 | +0.0 |" in text
-    assert "| kodim08 | +50.0 |" in text
+    shown = dict(tables.report(tmp_path))
+    assert "| 0.01 | 2 | 1,000 | 200 | 20.00 | 1 | 0.5 | +0.0 |" in shown["latent:fast files"]
+    assert "| kodim08 | +50.0 |" in shown["latent:fast BD-rates"]
+    assert "| fast | 8 | 1 | -40.0 | +0.0 |" in shown["latent presets"]
+
+
+def test_a_document_gets_the_tables_that_it_names_and_keeps_the_rest(tmp_path, capsys):
+    path = tmp_path / "page.md"
+    path.write_text("before\n<!-- anomaly -->\nold\nlines\n<!-- /anomaly -->\nafter\n")
+    tables.main([str(path)])
+    held = dict(tables.report(rows.RESULTS))["anomaly"]
+    assert path.read_text() == f"before\n<!-- anomaly -->\n{held}\n<!-- /anomaly -->\nafter\n"
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("marks", "message"),
+    [
+        ("<!-- nothing -->\n\n<!-- /nothing -->", "there is no table 'nothing'"),
+        ("<!-- /anomaly -->", "the document lacks <!-- anomaly -->"),
+    ],
+)
+def test_marks_without_a_table_are_an_error_of_one_line(marks, message, tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(marks)
+    with pytest.raises(SystemExit, match=f"^tables: {message}"):
+        tables.main([str(path)])
+    assert path.read_text() == marks
 
 
 def test_without_rows_the_command_says_what_to_run(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.tables", str(tmp_path)], capture_output=True, text=True
+        [sys.executable, "-m", "experiments.tables", "--rows", str(tmp_path)], capture_output=True, text=True
     )
     assert done.returncode == 1
     assert "run experiments.coordinate_rd first" in done.stderr
