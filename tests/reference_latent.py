@@ -115,8 +115,9 @@ def changed(coder: RangeDecoder, finest: int, w: Weights, directions: Directions
         for name in names:
             old = [row if isinstance(row, list) else [row] for row in w[name]]
             columns = len(old[0])
-            new = [[old[i][j] + matrix[i][at + j] for j in range(columns)] for i in range(m)]
-            check(all(abs(value) <= 32767 for row in new for value in row))
+            new = [
+                [clip(old[i][j] + matrix[i][at + j], -32767, 32767) for j in range(columns)] for i in range(m)
+            ]
             out[name] = [row[0] for row in new] if name.endswith(".bias") else new
             at += columns
     return out

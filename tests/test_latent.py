@@ -106,6 +106,19 @@ def test_a_fit_ends_with_changes_on_the_grid_of_the_file(photo):
     assert weight_changes.step_of(changes.step) == 2.0**-6
 
 
+def test_a_fit_sees_the_weights_that_a_file_holds_at_the_ends_of_their_range_too():
+    base, random = weights.base(4), np.random.default_rng(0)
+    shapes = weights.shapes_of_groups(base.finest)
+    integers = {group: random.integers(-9, 10, shape) for group, shape in shapes.items()}
+    integers["context.grids"] *= 400
+    moved = {group: jnp.asarray(q * weight_changes.step_of(15)) for group, q in integers.items()}
+    seen = coefficients.changed(coefficients.networks(base), moved, base.finest)
+    held = weight_changes.apply(base, weight_changes.Changes(step=15, wider=0, integers=integers))
+    assert {np.abs(w).max() for w in held.values()} >= {weights.LARGEST}
+    for name, w in held.items():
+        np.testing.assert_allclose(seen[name], w / 2**weights.BITS, atol=2.0**-weights.BITS)
+
+
 def test_what_is_rounded_in_turns_is_better_than_what_is_rounded_at_the_end(photo):
     step = 2.0**-3
 

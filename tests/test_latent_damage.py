@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dfm import coder, container
+from dfm import container
 from dfm.codecs.latent import exact_context, payload, weight_changes, weights
 from tests import reference_latent
 from tests.reference_decoder import Damaged
-from tests.streams import NUMBERS, change, draw, joined, networks, networks_of_the_document, outcome
+from tests.streams import NUMBERS, change, draw, joined, networks_of_the_document, outcome
 
 REAL = weights.base
 
@@ -73,12 +73,13 @@ def test_integers_of_changes_out_of_range_are_damage(over):
     assert (outcome(data, (1, 1)) is None) == bool(over)
 
 
-def test_a_weight_beyond_the_largest_is_damage():
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_weight_beyond_the_largest_is_the_largest(sign):
     grown = change(0, 1e-9)
-    grown.integers["synthesis.2"][:] = weight_changes.LARGEST
-    encoder = coder.Encoder()
-    weight_changes.put(encoder, networks(0), dataclasses.replace(grown, step=31))
-    assert outcome(b"\x80" + encoder.finish(), (1, 1)) is None
+    grown.integers["synthesis.2"][:] = sign * weight_changes.LARGEST
+    data = payload.pack(0, dataclasses.replace(grown, step=31), draw(0, (1, 1)), (1, 1))
+    assert outcome(data, (1, 1)) is not None
+    assert np.abs(payload.unpack(data).weights["synthesis.2"]).max() == weights.LARGEST
 
 
 @pytest.mark.parametrize("data", [b"", b"\x7f", b"\xff\x00", b"\x06"])

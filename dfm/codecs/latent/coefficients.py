@@ -47,12 +47,12 @@ def floats(w: weights.Integers) -> model.Weights:
 
 
 def changed(base: Networks, changes: Coefficients, finest: int) -> model.Weights:
-    """Give the weights after changes by real coefficients along the directions of each group."""
-    out = dict(base.weights)
+    """Give the weights after changes by real coefficients along the directions of each group, clipped."""
+    out, most = dict(base.weights), weights.LARGEST / 2.0**weights.BITS
     for group, c in changes.items():
         along = base.directions[group]
         for name, part in weights.parted(group, along.left @ c @ along.right.T, finest).items():
-            out[name] = out[name] + part
+            out[name] = jnp.clip(out[name] + part, -most, most)
     return out
 
 

@@ -10,7 +10,6 @@ from jaxtyping import Array, Float
 from dfm.codecs.latent import coefficients, fit, grids, model, weight_changes, weights
 from dfm.codecs.latent.exact_context import LARGEST, Symbols
 from dfm.codecs.latent.weight_changes import Changes
-from dfm.container import FormatError
 
 _COARSER = 1  # codes of steps: what is not rounded yet makes up for what is, so that it pays
 _WIDER = range(-24, 25, 4)  # eighths of an octave around what is expected of coefficients
@@ -90,10 +89,7 @@ def _loss(
     trial: Changes | None, base: weights.Base, target: Float[Array, "3 h w"], found: Symbols, lambda_: float
 ) -> float:
     """Give MSE + lambda * bits per pixel of a file."""
-    try:
-        bits, mse = measure(base, trial, found, target)
-    except FormatError:
-        return np.inf
+    bits, mse = measure(base, trial, found, target)
     return mse + lambda_ * (bits + weight_changes.bits(base, trial)) / target[0].size
 
 

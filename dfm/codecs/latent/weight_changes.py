@@ -50,11 +50,7 @@ def spread(along: weights.Directions) -> Float64[np.ndarray, "m n"]:
 
 
 def apply(base: weights.Base, changes: Changes | None) -> weights.Integers:
-    """Add changes to the weights of the base.
-
-    Raises:
-        FormatError: a weight is out of range.
-    """
+    """Add changes to the weights of the base, and clip these to what a weight may be."""
     out = dict(base.weights)
     if changes is None:
         return out
@@ -64,9 +60,7 @@ def apply(base: weights.Base, changes: Changes | None) -> weights.Integers:
         shift = along.shift - changes.step // 2
         change = product + (1 << shift - 1) >> shift
         for name, part in weights.parted(group, change, base.finest).items():
-            out[name] = out[name] + part
-            if np.abs(out[name]).max() > weights.LARGEST:
-                raise FormatError(f"a weight is out of range; {DAMAGED}")
+            out[name] = np.clip(out[name] + part, -weights.LARGEST, weights.LARGEST)
     return out
 
 
