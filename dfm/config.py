@@ -79,6 +79,20 @@ def override(table: dict[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     return table
 
 
+def given(config: Any) -> dict[str, Any]:
+    """Give the values of a dataclass that are not its defaults: what tells one from another."""
+    fields = dataclasses.fields(config)
+    return {f.name: getattr(config, f.name) for f in fields if getattr(config, f.name) != f.default}
+
+
+def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Give the values of nested tables by their keys, `table.key`."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
 def _override(table: dict[str, Any], text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals:

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = configs.command_line(Config, __doc__, arguments)
     data = datasets.load(config.data)
     key: rows.Row = {"model": config.model, "data": config.data, "settings": config.settings}
-    key |= {"steps": config.train.steps, "seed": config.train.seed}
+    key |= {"train": configs.given(config.train)}
     keys: list[rows.Row] = [{"held": held} | key for held in config.held]
     measured = rows.complete(config.results, keys, lambda key: measure(data, config, key["held"]))
     print(table(measured))

@@ -29,12 +29,12 @@ class Autoencoder:
 
     Attributes:
         settings: of the model, the keys of its `Config` but for `latent`.
-        learning_rate: in place of that of `train`.
+        learning_rate: in place of that of `train`, unless it is 0.
     """
 
     name: str
     model: str
-    learning_rate: float = 1e-3
+    learning_rate: float = 0.0
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -65,7 +65,8 @@ def table(measured: Sequence[rows.Row]) -> str:
     for name in dict.fromkeys(row["method"] for row in measured):
         keys = [{"method": name, "data": data, "latent": size} for data, size in columns]
         lines.append([name, *(_cell(rows.find(measured, key)) for key in keys)])
-    return markdown.table(["PSNR dB, explained", *(f"{data}, {size}" for data, size in columns)], lines)
+    header = ["PSNR of the mean error, explained", *(f"{data}, {size}" for data, size in columns)]
+    return markdown.table(header, lines)
 
 
 def measure(data: datasets.Dataset, config: Config, key: rows.Row) -> rows.Row:
@@ -78,8 +79,7 @@ def measure(data: datasets.Dataset, config: Config, key: rows.Row) -> rows.Row:
     if key["method"] == _PCA:
         return scores(data, _by_pca(data, key["latent"]))
     settings = key["settings"] | {"latent": key["latent"]}
-    pace = dataclasses.replace(config.train, learning_rate=key["learning_rate"])
-    trained = fits.fit(key["model"], settings, data.train, pace)
+    trained = fits.fit(key["model"], settings, data.train, train.Config(**key["train"]))
     return scores(data, latents.reconstruct(trained, data.test.images))
 
 
@@ -93,13 +93,17 @@ def scores(data: datasets.Dataset, made: Float[np.ndarray, "n h w c"]) -> rows.R
 
 def _keys(config: Config) -> Iterable[rows.Row]:
     """Name each row by what makes it."""
-    made: rows.Row = {"steps": config.train.steps, "batch": config.train.batch, "seed": config.train.seed}
     for latent in config.latents:
         at: rows.Row = {"data": config.data, "latent": latent}
         yield at | {"method": _PCA}
         for one in config.autoencoders:
             own: rows.Row = {"method": one.name, "model": one.model, "settings": one.settings}
-            yield at | own | {"learning_rate": one.learning_rate} | made
+            yield at | own | {"train": configs.given(_pace(config, one))}
+
+
+def _pace(config: Config, one: Autoencoder) -> train.Config:
+    rate = one.learning_rate or config.train.learning_rate
+    return dataclasses.replace(config.train, learning_rate=rate)
 
 
 def _by_pca(data: datasets.Dataset, size: int) -> Float[np.ndarray, "n h w c"]:
@@ -112,7 +116,7 @@ def _by_pca(data: datasets.Dataset, size: int) -> Float[np.ndarray, "n h w c"]:
 
 
 def _cell(row: rows.Row | None) -> str:
-    return f"{row['psnr_db']:.2f}, {100 * row['explained']:.1f} %" if row else "–"
+    return f"{row['psnr_db']:.2f} dB, {100 * row['explained']:.1f} %" if row else "–"
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ _URLS = {
 _HASHES = Path(__file__).with_suffix(".txt")  # SHA-256 of what is in each file, unpacked where it ends in .gz
 _CIFAR = "cifar10/cifar-10-batches-bin"
 _TESTED = 10  # of the images of a folder, one in so many is for tests
-_DIGITS = 1500  # of 1,797 are for training; other people wrote the rest
+_DIGITS = 1500  # of 1,797, the first, are for training; those who wrote the rest are nearly all others
 
 
 class Split(NamedTuple):

@@ -82,7 +82,7 @@ def evaluate(
         "model": training.config.model,
         "data": training.data_name,
     }
-    facts |= {"steps": int(training.state.step), "seed": given.seed}
+    facts |= {"steps": int(training.state.step), "seed": given.seed, "settings": training.config.settings}
     told = rows.find(rows.read(training.folder / "metrics.jsonl"), {}) or {}
     facts |= {"parameters": _parameters(model), "images_per_second": told.get("images_per_second")}
     files = [Path(given.run) / "evaluation.jsonl", *([given.results] if given.results else [])]

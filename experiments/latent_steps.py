@@ -97,20 +97,10 @@ def table(measured: Sequence[rows.Row]) -> str:
         group = [row for row in measured if row["steps"] == steps]
         means = [statistics.fmean(row[key] for row in group) for key in ("seconds", "bytes", "psnr_db")]
         figures = [format(mean, form) for mean, form in zip(means, (",.0f", ",.0f", ".2f"), strict=True)]
-        more = [_excess(group, [row for row in classic if row["codec"] == codec]) for codec in CLASSIC]
+        more = [rate_tables.excess(group, rate_tables.of(classic, "codec", codec)) for codec in CLASSIC]
         lines.append([f"{steps:,}", *figures, *(markdown.number(value, "+.1f") for value in more)])
     header = ["steps", "seconds", "bytes", "PSNR dB", *(f"against {label}, %" for label in CLASSIC.values())]
     return markdown.table(header, lines)
-
-
-def _excess(ours: Sequence[rows.Row], others: Sequence[rows.Row]) -> float | None:
-    """Average over photos how many percent more bytes than others; None where they reach no such PSNR."""
-    found = []
-    for row in ours:
-        curve = [other for other in others if other["image"] == row["image"]]
-        found.append(rate_tables.bytes_at(curve, row["psnr_db"]))
-    ratios = [row["bytes"] / n for row, n in zip(ours, found, strict=True) if n is not None]
-    return 100 * (statistics.fmean(ratios) - 1) if len(ratios) == len(ours) else None
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     config = configs.command_line(Config, __doc__, arguments)
     data = datasets.load(config.data)
     made: rows.Row = {"data": config.data, "latent": config.latent, "dense": list(config.dense)}
-    made |= {"phase_steps": config.phase_steps, "steps": config.train.steps, "seed": config.train.seed}
+    made |= {"phase_steps": config.phase_steps, "train": configs.given(config.train)}
     keys = [{"training": way} | made for way in _WAYS]
     measured = rows.complete(config.results, keys, lambda key: _WAYS[key["training"]](data, config))
     print(table(measured))
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def table(measured: Sequence[rows.Row]) -> str:
     """Lay out the PSNR of both ways, and that before fine-tuning."""
     lines = [
-        [row["training"], str(row["steps"]), *(markdown.number(row.get(n), ".2f") for n in _FIGURES)]
+        [row["training"], str(row["train"]["steps"]), *(markdown.number(row.get(n), ".2f") for n in _FIGURES)]
         for row in measured
     ]
     return markdown.table(["training", "steps", "before fine-tuning, dB", "PSNR dB"], lines)

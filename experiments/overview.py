@@ -62,9 +62,9 @@ def table(measured: Sequence[rows.Row], bounded: Sequence[rows.Row]) -> str:
                 markdown.number(_last(own, "parameters"), ",d"),
                 f"{own[-1]['steps']:,}",
                 markdown.number(_last(own, "images_per_second"), ",.0f"),
-                markdown.number(_last(own, "psnr_db"), ".1f"),
-                _surprise([row for row in bounded if row["run"] == name]),
-                *(_distance(own, priors) for priors in _PRIORS.values()),
+                _of_most(own, ("reconstructions",), "psnr_db"),
+                _surprise([row for row in bounded if (row["run"], row["steps"]) == (name, own[-1]["steps"])]),
+                *(_of_most(own, priors, "fid") for priors in _PRIORS.values()),
             ]
         )
     header = ["training", "weights", "steps", "images/s", "PSNR dB", "-log p(x)"]
@@ -123,14 +123,13 @@ def _surprise(own: Sequence[rows.Row]) -> str:
     return f"{own[-1]['iw_bits_per_dimension']:.2f} bits"
 
 
-def _distance(own: Sequence[rows.Row], priors: Sequence[str]) -> str:
-    """Write the lowest FID of some priors, of 1,000 samples in brackets: fewer samples make it larger."""
-    found = [row for row in own if row["what"] in priors and "fid" in row]
+def _of_most(own: Sequence[rows.Row], what: Sequence[str], key: str) -> str:
+    """Write the newest figure of the most images, in brackets where these are fewer than 10,000."""
+    found = [row for row in own if row["what"] in what and key in row]
     if not found:
         return "–"
-    most = max(row["protocol"]["samples"] for row in found)
-    best = min(row["fid"] for row in found if row["protocol"]["samples"] == most)
-    return f"{best:.1f}" if most >= 10_000 else f"({best:.1f})"
+    last = max(reversed(found), key=lambda row: row["protocol"]["samples"])
+    return f"{last[key]:.1f}" if last["protocol"]["samples"] >= 10_000 else f"({last[key]:.1f})"
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def by_lambda(ours: Rows, references: Mapping[str, Rows]) -> str:
         ]
         forms = (",.0f", ",.0f", ".2f", ".0f", ".1f")
         means = [markdown.number(_mean(column), form) for column, form in zip(columns, forms, strict=True)]
-        more = [_percent(_mean(_excess(row, r) for row in group)) for r in references.values()]
+        more = [_percent(excess(group, r)) for r in references.values()]
         lines.append([f"{lambda_:g}", str(len(group)), *means, *more])
     return markdown.table([*header, *(f"against {label}, %" for label in references)], lines)
 
@@ -111,16 +111,17 @@ def bytes_at(curve: Rows, psnr: float) -> float | None:
     return math.exp(np.interp(psnr, [p for p, _ in points], [math.log(n) for _, n in points]))
 
 
+def excess(ours: Rows, others: Rows) -> float | None:
+    """Average how many percent more bytes files take than others' at their PSNR; None where one has none."""
+    theirs = [bytes_at(of(others, "image", row["image"]), row["psnr_db"]) for row in ours]
+    return _mean(n and 100 * (row["bytes"] / n - 1) for row, n in zip(ours, theirs, strict=True))
+
+
 def _ratio(ours: Rows, jpegs: Rows, psnr: float) -> float | None:
     mine = bytes_at(ours, psnr)
     others = [bytes_at(of(jpegs, "label", label), psnr) for label in values(jpegs, "label")]
     found = [n for n in others if n is not None]
     return mine / min(found) if mine is not None and found else None
-
-
-def _excess(row: rows.Row, others: Rows) -> float | None:
-    theirs = bytes_at(of(others, "image", row["image"]), row["psnr_db"])
-    return 100 * (row["bytes"] / theirs - 1) if theirs else None
 
 
 def _bd_rates(ours: Rows, reference: Rows) -> dict[str, float | None]:

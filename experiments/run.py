@@ -123,8 +123,7 @@ def open(folder: str | os.PathLike[str]) -> Run:
     path = Path(folder) / _CONFIG
     if not path.exists():
         raise FileNotFoundError(f"{path} is absent; make {folder} with python -m experiments.train CONFIG")
-    config = configs.make(Config, json.loads(path.read_text()), str(path))
-    run = prepare(config, folder)
+    run = prepare(_read(path), folder)
     with checkpoint.Checkpoints(run.checkpoints) as kept:
         return run._replace(state=kept.restore(run.state))
 
@@ -135,16 +134,17 @@ def record(config: Config, folder: str | os.PathLike[str], fresh: bool) -> None:
     Raises:
         ValueError: the folder was made with another.
     """
-    path, own = Path(folder) / _CONFIG, json.loads(json.dumps(dataclasses.asdict(config)))
+    path = Path(folder) / _CONFIG
     if path.exists() and not fresh:
-        for key, value in _flat(json.loads(path.read_text())).items():
-            if _flat(own).get(key) != value:
+        old, new = (_resolved(one) for one in (_read(path), config))
+        for key in old | new:
+            if old.get(key) != new.get(key):
                 raise ValueError(
-                    f"{folder} was made with {key} = {value!r}, and this is {_flat(own).get(key)!r}; "
+                    f"{folder} was made with {key} = {old.get(key)!r}, and this is {new.get(key)!r}; "
                     "choose another folder with --run, or remove it"
                 )
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.write_bytes(path, json.dumps(own, indent=2).encode())
+    image.write_bytes(path, json.dumps(dataclasses.asdict(config), indent=2).encode())
 
 
 def arrays(split: datasets.Split) -> Batch:
@@ -188,8 +188,11 @@ def _latents(first: Run) -> tuple[datasets.Dataset, float]:
     return datasets.Dataset(*(d._replace(images=x) for d, x in zip(first.data, scaled, strict=True))), unit
 
 
-def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return found
+def _read(path: Path) -> Config:
+    return configs.make(Config, json.loads(path.read_text()), str(path))
+
+
+def _resolved(config: Config) -> dict[str, Any]:
+    """Give all keys, those that a model's settings leave at their defaults as well."""
+    settings = configs.make(registry.get(models, config.model).Config, config.settings, "settings")
+    return configs.flat(dataclasses.asdict(config) | {"settings": dataclasses.asdict(settings)})

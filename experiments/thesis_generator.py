@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is missing."""
     config = configs.command_line(Config, __doc__, arguments)
     images = datasets.load(config.data).train.images
-    settings = {"data": config.data, "steps": config.steps, "seed": config.seed}
+    settings = {name: getattr(config, name) for name in ("data", "steps", "batch", "latent_rate", "seed")}
     keys = (
         {"units": units, "width": width, "depth": depth, "learning_rate": rate} | settings
         for width, depth, rate in itertools.product(config.widths, config.depths, config.rates)

@@ -23,15 +23,15 @@ def test_rows_are_measured_once_and_laid_out(tmp_path, capsys):
     ]
     assert measured[0]["explained"] < measured[2]["explained"]
     table = capsys.readouterr().out
-    assert all(f"{row['psnr_db']:.2f}, {100 * row['explained']:.1f} %" in table for row in measured)
+    assert all(f"{row['psnr_db']:.2f} dB, {100 * row['explained']:.1f} %" in table for row in measured)
 
 
 def test_data_sets_have_columns_of_their_own():
     row = {"method": "PCA", "latent": 2, "explained": 0.5}
     measured = [row | {"data": "mnist", "psnr_db": 12.0}, row | {"data": "cifar10", "psnr_db": 18.0}]
     header, _, line = bottlenecks.table(measured).splitlines()
-    assert header == "| PSNR dB, explained | mnist, 2 | cifar10, 2 |"
-    assert line == "| PCA | 12.00, 50.0 % | 18.00, 50.0 % |"
+    assert header == "| PSNR of the mean error, explained | mnist, 2 | cifar10, 2 |"
+    assert line == "| PCA | 12.00 dB, 50.0 % | 18.00 dB, 50.0 % |"
 
 
 def test_the_mean_image_explains_nothing_and_the_images_all():

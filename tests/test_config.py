@@ -51,6 +51,16 @@ def test_overrides_replace_keys_in_turn(toml):
     assert loaded == Outer(steps=5, name="fast", sides=(7,), flag=True, inner=Inner(rate=2.5))
 
 
+def test_what_is_given_makes_the_same_again_and_leaves_defaults_out():
+    made = Outer(steps=3, sides=(1, 2), flag=True)
+    assert config.given(made) == {"steps": 3, "sides": (1, 2), "flag": True}
+    assert Outer(**config.given(made)) == made
+
+
+def test_nested_tables_become_dotted_keys():
+    assert config.flat({"a": 1, "b": {"c": [2], "d": {"e": 3}}}) == {"a": 1, "b.c": [2], "b.d.e": 3}
+
+
 @pytest.mark.parametrize(
     ("text", "overrides", "told"),
     [

@@ -107,6 +107,8 @@ def test_another_configuration_is_refused_with_what_differs(tmp_path):
         SystemExit, match=r"was made with train.steps = 5, and this is 6; choose another folder"
     ):
         training.main(command(tmp_path, "train.steps=6"))
+    with pytest.raises(SystemExit, match=r"was made with settings\.stride = 1, and this is 2; choose"):
+        training.main(command(tmp_path, "train.steps=5", "settings.stride=2"))
 
 
 @pytest.mark.parametrize(
