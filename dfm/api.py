@@ -43,6 +43,7 @@ def encode(
         progress: called with the fraction done, 0 to 1, and a word on the present step.
 
     Raises:
+        MemoryError: the device has too little memory for an image of this size.
         TypeError: `image` is no NumPy array, or `seed` no integer.
         ValueError: an argument is out of its range, or the codec cannot reach the target.
     """
@@ -57,9 +58,13 @@ def encode(
     target = rate.target(
         width * height, lambda_=lambda_, max_bpp=max_bpp, max_bytes=max_bytes, min_psnr=min_psnr
     )
-    payload = module.encode(
-        pixels, module.PRESETS[preset], _of_payload(target, header), seed=seed, progress=progress or _ignore
-    )
+    asked = module.PRESETS[preset], _of_payload(target, header)
+    try:
+        payload = module.encode(pixels, *asked, seed=seed, progress=progress or _ignore)
+    except RuntimeError as error:  # XLA's, which this file does not import
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryError(f"{width}x{height} pixels need more memory than the device has") from error
     return container.pack(header, payload)
 
 

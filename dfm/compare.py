@@ -4,7 +4,7 @@ import dataclasses
 import os
 import shlex
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +34,18 @@ def equal_bytes(
 
 def curve(
     original: UInt8[np.ndarray, "h w c"], entry: contestant.Contestant
-) -> tuple[list[result.Result], list[str]]:
-    """Measure a codec at every setting of its sweep; tell, beside the results, why it refused some."""
-    results, refusals = [], dict[str, None]()
-    for setting in entry.sweep(original.shape):
+) -> tuple[dict[int, result.Result], list[str]]:
+    """Measure a codec at every setting of its sweep, by number; tell also why it refused some."""
+    results, refusals = dict[int, result.Result](), dict[str, None]()
+    for number, setting in enumerate(entry.sweep(original.shape)):
         try:
-            results.append(result.measure(original, entry, contestant.make(entry, original, setting)))
+            results[number] = result.measure(original, entry, contestant.make(entry, original, setting))
         except ValueError as error:
             refusals[f"{entry.label}: {error}"] = None
     return results, list(refusals)
 
 
-def setbacks(points: Sequence[result.Result]) -> list[str]:
+def setbacks(points: Collection[result.Result]) -> list[str]:
     """Name the files of a curve that a smaller one beats by over `SETBACK_DB`, which BD-rates leave out."""
     told = []
     best: result.Result | None = None
@@ -95,10 +95,10 @@ def run(
             if progress is not None:
                 progress((i + j / len(entries)) / len(paths), f"{name}: {entry.label}")
             points, refusals = curve(original, entry)
-            rows += [point.row(name, facts | {"point": k}) for k, point in enumerate(points)]
-            told = refusals + setbacks(points)
+            rows += [point.row(name, facts | {"point": number}) for number, point in points.items()]
+            told = refusals + setbacks(points.values())
             notes += [note for note in told if note not in notes]
-            picture.results.extend(_at_budget(original, entry, budget, points))
+            picture.results.extend(_at_budget(original, entry, budget, points.values()))
         rows += [shown.row(name, facts | {"budget_bytes": budget}) for shown in picture.results]
         page.pictures.append(picture)
     table.show(rows, notes)
@@ -122,7 +122,7 @@ def _at_budget(
     original: UInt8[np.ndarray, "h w c"],
     entry: contestant.Contestant,
     max_bytes: int,
-    points: Sequence[result.Result],
+    points: Collection[result.Result],
 ) -> list[result.Result]:
     """Give the file at the budget, if any: from the curve where it is one of its points, else by a search."""
     ladder = entry.ladder(max_bytes)

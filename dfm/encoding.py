@@ -75,6 +75,8 @@ def folder(args: argparse.Namespace, progress: api.Progress | None) -> None:
     Raises:
         ValueError: the folder has no images, two of them share a name, or some could not be encoded.
     """
+    if args.output == "-":
+        raise ValueError("many files do not go to standard output; name a folder with -o")
     outputs = _outputs(Path(args.input), Path(args.output or args.input))
     missing = {source: output for source, output in outputs.items() if not output.exists()}
     fractions = dict.fromkeys(outputs, 1.0) | dict.fromkeys(missing, 0.0)
@@ -102,10 +104,12 @@ def folder(args: argparse.Namespace, progress: api.Progress | None) -> None:
         for task in concurrent.futures.as_completed(tasks):
             source = tasks[task]
             try:
-                report(task.result(), as_json=args.json, of_many=True)
+                facts = task.result()
             except (ValueError, OSError, MemoryError) as error:
                 failed += 1
                 print(f"dfm: {console.failure(error, str(source))}", file=sys.stderr, flush=True)
+            else:
+                report(facts, as_json=args.json, of_many=True)
     finally:
         workers.shutdown(wait=False, cancel_futures=True)
     if failed:

@@ -48,9 +48,9 @@ def measure(images: Sequence[int], codecs: Sequence[str], output: Path) -> list[
                 continue
             print(f"{photo.stem}: {entry.label}", file=sys.stderr, flush=True)
             points, refusals = compare.curve(original, entry)
-            for i, point in enumerate(points):
+            for i, point in points.items():
                 rows.append(output, point.row(photo.stem, facts | {"point": i}))
-            notes += [note for note in refusals + compare.setbacks(points) if note not in notes]
+            notes += [note for note in refusals + compare.setbacks(points.values()) if note not in notes]
     return notes
 
 

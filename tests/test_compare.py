@@ -118,10 +118,25 @@ def test_a_budget_that_a_codec_refuses_is_a_note(photo, stored, capsys):
     assert capsys.readouterr().out.count("stored balanced: ") == len(contestant.BUDGETS_BPP)
 
 
+def test_points_keep_the_number_of_their_setting_where_others_are_refused(photo, monkeypatch):
+    make = contestant.make
+    refused = contestant.named("webp").sweep((12, 20, 3))[0]
+
+    def some(entry, original, setting):
+        if setting == refused:
+            raise ValueError("too small")
+        return make(entry, original, setting)
+
+    monkeypatch.setattr(contestant, "make", some)
+    points, refusals = compare.curve(image.read(photo), contestant.named("webp"))
+    assert list(points) == list(range(1, 1 + len(points)))
+    assert refusals == ["WebP 4:2:0: too small"]
+
+
 def test_a_larger_file_that_is_worse_is_told(photo):
     original = image.read(photo)
     points, _ = compare.curve(original, contestant.named("webp"))
-    assert compare.setbacks(points) == []
+    assert compare.setbacks(points.values()) == []
     low, high = points[2], points[8]
     longer = dataclasses.replace(low, data=high.data + bytes(1000))
     (note,) = compare.setbacks([longer, high])
@@ -160,7 +175,7 @@ def test_a_missing_image_and_an_unknown_codec_fail_before_any_work(photo, tmp_pa
 @pytest.mark.parametrize("codec", ["jpeg", "webp", "jpeg2000"])
 def test_equal_bytes_fill_the_budget_or_come_at_the_smallest(photo, codec):
     original = image.read(photo)
-    sizes = [len(point.data) for point in compare.curve(original, contestant.named(codec))[0]]
+    sizes = [len(point.data) for point in compare.curve(original, contestant.named(codec))[0].values()]
     (within,) = compare.equal_bytes(original, 1200, [codec])
     assert max(size for size in sizes if size <= 1200) <= len(within.data) <= 1200
     (over,) = compare.equal_bytes(original, 1, [codec])

@@ -221,6 +221,12 @@ def test_constant_images_are_encoded_in_few_bytes(tiny, level):
     assert len(data) < 150
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (2, 2)])
+def test_an_image_of_fewer_bytes_than_the_least_network_is_encoded(tiny, shape):
+    data = dfm.encode(np.full(shape, 9, np.uint8), codec="coordinate", preset="tiny", max_bytes=1000)
+    assert dfm.decode(data).shape == shape
+
+
 def test_too_few_bytes_are_refused_with_the_least(tiny):
     with pytest.raises(ValueError, match=r"^\d+ bytes are left for (a|the) network.* needs \d+; allow .*$"):
         dfm.encode(smooth(), codec="coordinate", preset="tiny", max_bytes=20)

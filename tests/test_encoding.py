@@ -69,6 +69,30 @@ def test_a_broken_image_is_named_and_the_others_are_encoded(photos, capsys):
     assert last == "dfm: 1 of 4 images could not be encoded; see above"
 
 
+def test_a_folder_does_not_go_to_standard_output(photos, capsys):
+    assert fails(capsys, encode("photos", "-o", "-"), "name a folder with -o")
+
+
+def test_an_output_that_closes_ends_the_command_and_blames_no_image(photos, capsys, monkeypatch):
+    def report(*arguments, **others):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(encoding, "report", report)
+    assert encode("photos", "-o", "out") == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_too_little_memory_for_an_image_is_told_in_one_line(photos, capsys, monkeypatch, stored):
+    def exhausted(*arguments, **others):
+        raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes.")
+
+    monkeypatch.setattr(stored, "encode", exhausted)
+    assert encode("photos", "-o", "out") == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 4 + 1
+    assert "need more memory than the device has" in told[0]
+
+
 def test_a_folder_without_images_is_an_error(folder, capsys):
     Path("empty").mkdir()
     assert fails(capsys, encode("empty"), "empty holds no image that Pillow reads")

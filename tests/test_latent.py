@@ -158,6 +158,21 @@ def test_a_fit_that_diverges_is_made_again_more_slowly(monkeypatch, photo):
     assert tried == [(0.16, 0.04, 2**32 - 1), (0.04, 0.02, 0), (0.01, 0.01, 1)]
 
 
+def test_a_file_that_meets_its_target_is_kept_where_a_fit_that_goes_on_diverges(monkeypatch, photo):
+    tried = []
+
+    def soft(state, *arguments, again=False, **others):
+        tried.append((arguments[2].weight_rate, again))
+        if again or len(tried) == 1:
+            raise FloatingPointError("the fit diverged")
+        return fit.Fitted(state, 1e-3)
+
+    monkeypatch.setattr(fit, "soft", soft)
+    data = dfm.encode(photo, "latent", "fast", max_bytes=100_000)
+    assert dfm.decode(data).shape == photo.shape
+    assert tried == [(0.03, False), (0.03 / 4, False), (0.03 / 4, True)]
+
+
 def test_a_fit_that_goes_on_diverging_is_an_error(monkeypatch, photo):
     def soft(*arguments, **others):
         raise FloatingPointError("the fit diverged")
@@ -223,6 +238,14 @@ def test_tiny_images_are_coded(shape):
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     data = dfm.encode(pixels, "latent", "instant", lambda_=1e-3)
     assert dfm.decode(data).reshape(shape).shape == shape
+
+
+def test_what_is_transparent_leaves_no_color_at_edges():
+    image = np.zeros((8, 8, 4), np.uint8)
+    image[2:6, 2:6] = 255, 0, 0, 255
+    resampled = latent._resampled(image, (16, 16))
+    assert resampled.shape == (16, 16, 4)
+    assert np.all(resampled[resampled[:, :, 3] > 30][:, 0] > 250)
 
 
 def test_a_region_is_a_part_of_the_whole_and_a_scale_resamples(photo):

@@ -55,7 +55,7 @@ def _within(job: Job, budget: int) -> bytes:
         raise ValueError(
             f"{budget} bytes are left for a network that needs {least}; allow {least - budget} more"
         )
-    budget = min(budget, job.image.size)
+    budget = min(budget, max(least, job.image.size))
     shape = _shape(job, 8 * (budget - least) / _BITS)
     pack = job.packer(shape, aims.Within(shape, budget), _FIRST_LAMBDA)
     data = pack(0)

@@ -139,5 +139,6 @@ def _colored(image: UInt8[np.ndarray, "h w 3"], gray: bool) -> UInt8[np.ndarray,
 
 
 def _resampled(image: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "hh ww c"]:
-    bands = [Image.fromarray(np.ascontiguousarray(band)) for band in np.moveaxis(image, 2, 0)]
-    return np.stack([np.asarray(band.resize(size, Image.Resampling.LANCZOS)) for band in bands], axis=2)
+    whole = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    resized = np.asarray(whole.resize(size, Image.Resampling.LANCZOS))  # colors weigh by their alpha
+    return resized.reshape(*resized.shape[:2], -1)

@@ -62,11 +62,14 @@ def _guess(jobs: list[Job], target: rate.Target) -> bytes:
 
 def _fit(job: Job, target: rate.Target, lambda_: float) -> bytes:
     """Fit, and give the last stream that meets the target, or nothing if none does."""
-    fitted = _fitted(job, target, lambda_)
+    job, fitted = _fitted(job, target, lambda_)
     aim, kept = target, b""
     for attempt in range(_TRIES + 1):
         if attempt:
-            fitted = _again(job, fitted, aim)
+            try:
+                fitted = _again(job, fitted, aim)
+            except FloatingPointError:
+                break
         symbols = job.rounded(fitted.latents)
         changes = quantize.changes(fitted, job.base, job.pixels, symbols)
         data = job.packed(symbols, changes)
@@ -123,11 +126,11 @@ def _expected(sketch: Sketch) -> float:
     return sketch.loss * (lead if sketch.job.base.finest == 0 else 1)
 
 
-def _fitted(job: Job, target: rate.Target, lambda_: float) -> fit.Fitted:
-    """Fit, and again more slowly where a fit diverges."""
+def _fitted(job: Job, target: rate.Target, lambda_: float) -> tuple[Job, fit.Fitted]:
+    """Fit, and again more slowly where a fit diverges; give also the job that did not."""
     for _ in range(_TRIES):
         try:
-            return _soft(job, fit.start(job.base, job.pixels), target, lambda_)
+            return job, _soft(job, fit.start(job.base, job.pixels), target, lambda_)
         except FloatingPointError:
             config = dataclasses.replace(
                 job.config, weight_rate=job.config.weight_rate / 4, latent_rate=job.config.latent_rate / 2
