@@ -157,5 +157,5 @@ def _uri(pixels: UInt8[np.ndarray, "h w c"]) -> str:
     """Give the middle of an image as a data URI without loss."""
     top, left = (max(0, (side - MAX_SIDE) // 2) for side in pixels.shape[:2])
     middle = pixels[top : top + MAX_SIDE, left : left + MAX_SIDE]
-    data = image.pack(middle[:, :, 0] if middle.shape[2] == 1 else middle, "WEBP")
+    data = image.pack(middle, "WEBP")
     return f"data:image/webp;base64,{base64.b64encode(data).decode()}"

@@ -70,8 +70,9 @@ def measure(training: run.Run, samples: int, images: int, seed: int) -> rows.Row
     values, random = (binarized if kind == "bernoulli" else dequantized), np.random.default_rng(seed)
     x = values(test.images[:images], random)
     if kind != "bernoulli" and deviation == "best":
-        settle(model, values(known.images[:_SETTLING], random), known.labels[:_SETTLING], seed)
-        deviation = f"best for {len(known.images[:_SETTLING])} training images"
+        seen = known.images[:_SETTLING]
+        settle(model, values(seen, random), known.labels[: len(seen)], seed)
+        deviation = f"best for {len(seen)} training images"
     found = bounds(model, x, test.labels[:images], samples, seed).mean(0)
     row: rows.Row = {"run": training.folder.name, "model": name, "data": training.data_name}
     for key, nats in zip(("elbo", "iw"), found, strict=True):

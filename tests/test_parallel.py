@@ -20,8 +20,8 @@ def test_a_mesh_can_be_of_some_devices():
 
 
 def test_alone_no_other_process_is_waited_for(monkeypatch):
-    monkeypatch.setenv("SLURM_JOB_ID", "1")  # in an allocation, but not by srun
     for name in parallel._SCHEDULERS:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_JOB_ID", "1")  # in an allocation, but not by srun
     parallel.initialize()
     assert parallel.first_process()

@@ -90,10 +90,15 @@ def test_every_make_target_exists():
         assert set(re.findall(r"^    make (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)) <= targets
 
 
+@pytest.fixture(scope="module")
+def of_rows():
+    return dict(tables.report(rows.RESULTS))
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_tables_are_those_of_the_rows(path):
+def test_tables_are_those_of_the_rows(path, of_rows):
     document = path.read_text(encoding="utf-8")
-    assert tables.fill(document, dict(tables.report(rows.RESULTS))) == document
+    assert tables.fill(document, of_rows) == document
 
 
 def test_texts_show_the_tables_that_matter():

@@ -24,13 +24,18 @@ def save(
         raise ValueError(f"Pillow's {format_} has no {_KINDS[image.shape[2]]}; give {kinds}")
     buffer = io.BytesIO()
     try:
-        Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(buffer, format_, **options)
+        picture(image).save(buffer, format_, **options)
     except KeyError as error:
         raise ValueError(f"this Pillow writes no {format_}; install Pillow's own wheel") from error
     except (OSError, RuntimeError, ValueError) as error:
         size = f"{image.shape[1]} x {image.shape[0]}"
         raise ValueError(f"{format_} cannot hold this image of {size} pixels: {error}") from error
     return buffer.getvalue()
+
+
+def picture(image: UInt8[np.ndarray, "h w c"]) -> Image.Image:
+    """Give an image as Pillow holds it; gray ones have no axis of channels there."""
+    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
 def load(data: bytes, format_: str) -> UInt8[np.ndarray, "h w c"]:

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from dfm import container, rate
+from dfm.codecs import _pillow
 from dfm.codecs.latent import exact_context, exact_synthesis, payload, weight_changes
 
 __all__ = ["PRESETS", "Config", "decode", "describe", "encode", "stream"]
@@ -139,6 +140,5 @@ def _colored(image: UInt8[np.ndarray, "h w 3"], gray: bool) -> UInt8[np.ndarray,
 
 
 def _resampled(image: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "hh ww c"]:
-    whole = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
-    resized = np.asarray(whole.resize(size, Image.Resampling.LANCZOS))  # colors weigh by their alpha
+    resized = np.asarray(_pillow.picture(image).resize(size, Image.Resampling.LANCZOS))  # alpha weighs colors
     return resized.reshape(*resized.shape[:2], -1)
