@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from flax import nnx
-from jaxtyping import UInt8
 
-from dfm import console, metrics, registry
+from dfm import console, registry
 from dfm.api import Progress
 from experiments import command, draws, features, inception, latents, markdown, pictures, rows, run
 from experiments.judge import Judge
@@ -91,7 +89,10 @@ def evaluate(
         if what == "reconstructions":
             made = pictures.as_bytes(latents.reconstruct(model, real))
             labels = training.images.test.labels
-            row: rows.Row = {"psnr_db": _psnr(real, made), "accuracy": judge.accuracy(made, labels)}
+            row: rows.Row = {
+                "psnr_db": pictures.mean_psnr(real, made),
+                "accuracy": judge.accuracy(made, labels),
+            }
         else:
             drawn = draws.of_prior(
                 training,
@@ -128,11 +129,6 @@ def table(measured: Sequence[rows.Row]) -> str:
 
 def _parameters(model: Any) -> int:
     return sum(x.size for x in jax.tree.leaves(nnx.state(model, nnx.Param)))
-
-
-def _psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> float:
-    """Average the PSNR of images, in dB."""
-    return round(float(np.mean([metrics.psnr(*pair) for pair in zip(a, b, strict=True)])), 4)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from dfm import metrics
 from experiments import latents
 from experiments.run import Run
 
@@ -37,6 +38,11 @@ def as_bytes(images: Float[np.ndarray, "*n h w c"]) -> UInt8[np.ndarray, "*n h w
 def psnr(a: Float[np.ndarray, "n h w c"], b: Float[np.ndarray, "n h w c"]) -> float:
     """Give the PSNR of the mean error of images, in dB; under noise they may leave [0, 1]."""
     return float(-10 * np.log10(np.mean((a - b) ** 2)))
+
+
+def mean_psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> float:
+    """Average the PSNR of images, in dB."""
+    return round(float(np.mean([metrics.psnr(*pair) for pair in zip(a, b, strict=True)])), 4)
 
 
 def of_latents(training: Run, model: Any) -> dict[str, UInt8[np.ndarray, "hh ww c"]]:

@@ -49,9 +49,21 @@ class Model(nnx.Module):
         """Give images in [0, 1]."""
         return jax.nn.sigmoid(self.decoder(code))
 
+    @property
+    def damage(self) -> str:
+        """Name what `degrade` does."""
+        return f"{self.config.noise} {self.config.level:g}"
+
+    def degrade(self, images: Float[Array, "b h w c"], key: PRNGKeyArray) -> Float[Array, "b h w c"]:
+        """Corrupt images in [0, 1]."""
+        return corruption.apply(self.config.noise, images, self.config.level, key)
+
+    def restore(self, degraded: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Reconstruct images from corrupted ones."""
+        return self.decode(self.encode(degraded))
+
 
 def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str, Array]]:
     """Compute the mean squared error, against the images, of reconstructions from corrupted ones."""
-    corrupted = corruption.apply(model.config.noise, batch.images, model.config.level, key)
-    mse = errors.mse(model.decode(model.encode(corrupted)), batch.images)
+    mse = errors.mse(model.restore(model.degrade(batch.images, key)), batch.images)
     return jnp.mean(mse), {"psnr_db": errors.psnr(mse)}

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from dfm.batch import Batch
-from models.layers import errors
+from models.layers import corruption, errors
 from models.layers.unet import UNet, Up
 
 _LUMA = 0.299, 0.587, 0.114  # BT.601
@@ -48,6 +47,11 @@ class Model(nnx.Module):
         self.config = config
         self.unet = UNet(shape[3], shape[3], config.widths, "same", config.up, "none", rngs=rngs)
 
+    @property
+    def damage(self) -> str:
+        """Name what `degrade` does."""
+        return f"noise {self.config.sigma:g}/255" if self.config.damage == "noise" else self.config.damage
+
     def degrade(self, images: Float[Array, "b h w c"], key: PRNGKeyArray) -> Float[Array, "b h w c"]:
         """Damage images; under noise they leave [0, 1]."""
         return _DAMAGE[self.config.damage](images, self.config.sigma / 255, key)
@@ -64,15 +68,14 @@ def loss(model: Model, batch: Batch, key: PRNGKeyArray) -> tuple[Array, dict[str
     return value, {"psnr_db": errors.psnr(errors.mse(restored, batch.images))}
 
 
-def _noisy(images: Array, deviation: float, key: PRNGKeyArray) -> Array:
-    return images + deviation * jax.random.normal(key, images.shape)
-
-
 def _gray(images: Array, deviation: float, key: PRNGKeyArray) -> Array:
     weights = jnp.array(_LUMA) if images.shape[-1] == len(_LUMA) else None
     luma = jnp.average(images, axis=-1, weights=weights, keepdims=True)
     return jnp.broadcast_to(luma, images.shape)
 
 
-_DAMAGE: dict[Damage, Callable[[Array, float, PRNGKeyArray], Array]] = {"noise": _noisy, "gray": _gray}
+_DAMAGE: dict[Damage, Callable[[Array, float, PRNGKeyArray], Array]] = {
+    "noise": corruption.gaussian,
+    "gray": _gray,
+}
 _ERROR: dict[Error, Callable[[Array], Array]] = {"squares": jnp.square, "absolute": jnp.abs}

@@ -76,17 +76,52 @@ def test_psnr_is_that_of_the_mean_error():
     assert pictures.psnr(a, b) == pytest.approx(-10 * np.log10((1e-2 + 1e-4) / 2), abs=1e-4)
 
 
-def test_a_training_is_measured(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def flat(tmp_path, monkeypatch):
+    """Train models on gray images, one step each, in folders of their names."""
     split = datasets.Split(np.full((40, 8, 8, 3), 128, np.uint8), np.zeros(40, np.int64))
     monkeypatch.setattr(datasets, "load", lambda name: datasets.Dataset(split, split))
-    config, results = tmp_path / "c.toml", tmp_path / "rows.jsonl"
-    config.write_text(
-        'model = "restoration"\ndata = "flat"\nlog_every = 2\nsave_every = 2\n'
-        "settings = {widths = [2]}\ntrain = {steps = 2, batch = 8}\n"
-    )
-    training.main([str(config), "--run", str(tmp_path / "run")])
-    restore.main([str(tmp_path / "run"), "--results", str(results)])
+
+    def trained(model, settings):
+        config = tmp_path / f"{model}.toml"
+        config.write_text(
+            f'model = "{model}"\ndata = "flat"\nlog_every = 2\nsave_every = 2\n'
+            f"settings = {settings}\ntrain = {{steps = 2, batch = 8}}\n"
+        )
+        training.main([str(config), "--run", str(tmp_path / model)])
+        return str(tmp_path / model)
+
+    return trained
+
+
+def test_a_training_is_measured(flat, tmp_path, capsys):
+    place, results = flat("restoration", "{widths = [2]}"), tmp_path / "rows.jsonl"
+    restore.main([place, "--results", str(results)])
     (row,) = rows.read(results)
     assert row["degraded_psnr_db"] == pytest.approx(20 * np.log10(255 / 25), abs=0.1)
-    assert f"| {row['psnr_db']:.2f} |" in capsys.readouterr().out
-    assert image.read(tmp_path / "run" / "restoration.png").shape == (3 * 10 + 2, 10 * 10 + 2, 3)
+    line = f"| restoration | 2 | noise 25/255 | {row['degraded_psnr_db']:.2f} | {row['psnr_db']:.2f} |"
+    assert line in capsys.readouterr().out
+    assert image.read(tmp_path / "restoration" / "restoration.png").shape == (3 * 10 + 2, 10 * 10 + 2, 3)
+
+
+def test_a_plain_autoencoder_is_measured_under_the_damage_of_another(flat, tmp_path):
+    noise = '{noise = "gaussian", level = 0.2, dense = [4]}'
+    plain, denoising = flat("autoencoder", "{dense = [4]}"), flat("denoising_autoencoder", noise)
+    results = tmp_path / "rows.jsonl"
+    for place in (plain, denoising):
+        restore.main([place, "--damage", denoising, "--results", str(results)])
+    found = rows.read(results)
+    assert [row["run"] for row in found] == ["autoencoder", "denoising_autoencoder"]
+    assert {row["damage"] for row in found} == {"gaussian 0.2"}
+    assert found[0]["degraded_psnr_db"] == found[1]["degraded_psnr_db"]
+    assert found[0]["degraded_psnr_db"] == pytest.approx(-20 * np.log10(0.2), abs=0.1)
+    assert found[0]["psnr_db"] != found[1]["psnr_db"]
+
+
+def test_what_damages_or_restores_nothing_is_told(flat):
+    plain, unet = flat("autoencoder", "{dense = [4]}"), flat("restoration", "{widths = [2]}")
+    drawing = flat("gan", "{}")
+    with pytest.raises(SystemExit, match="autoencoder damages nothing; choose a restoration"):
+        restore.main([plain])
+    with pytest.raises(SystemExit, match="gan restores nothing; choose a restoration"):
+        restore.main([drawing, "--damage", unet])
