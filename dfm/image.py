@@ -32,11 +32,13 @@ _CONVERSIONS = {
     "RGBa": "RGBA",
 }
 _FIRST_FRAME_IS_WHOLE = {"MPO", "PSD"}  # a photo with its previews, a composite with its layers
+_LOSSY: dict[str, Any] = {"quality": 95, "subsampling": "4:4:4"}
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "AVIF": {"quality": 95, "subsampling": "4:4:4"},
-    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+    **dict.fromkeys(("AVIF", "JPEG", "MPO", "PDF"), _LOSSY),
+    "EPS": {},
+    "PNG": {},
     "WEBP": {"lossless": True, "exact": True},
-}
+}  # formats beside these may turn pixels into others, or hold some sizes alone
 
 
 def read(source: FilePath | IO[bytes]) -> UInt8[np.ndarray, "h w *c"]:
@@ -113,9 +115,11 @@ def pack(image: UInt8[np.ndarray, "h w *c"], format_: str = "PNG") -> bytes:
         ValueError: the format cannot hold the image.
     """
     buffer = io.BytesIO()
-    pixels = image[:, :, 0] if image.shape[2:] == (1,) else image
+    picture = Image.fromarray(image[:, :, 0] if image.shape[2:] == (1,) else image)
     try:
-        Image.fromarray(pixels).save(buffer, format_, **_SAVE_OPTIONS.get(format_, {}))
+        picture.save(buffer, format_, **_SAVE_OPTIONS.get(format_, {}))
+        if format_ not in _SAVE_OPTIONS and not _same(picture, Image.open(buffer)):
+            raise ValueError(f"{format_} cannot hold this image as it is")
     except Exception as error:  # as in read
         raise ValueError(f"{error or type(error).__name__}; choose .png") from error
     return buffer.getvalue()
@@ -183,6 +187,10 @@ def _in_srgb(picture: Image.Image, mode: str) -> Image.Image:
                 srgb = ImageCms.createProfile("sRGB")
                 return ImageCms.profileToProfile(picture, source, srgb, outputMode=mode) or picture
     return picture.convert(mode)
+
+
+def _same(a: Image.Image, b: Image.Image) -> bool:
+    return a.size == b.size and a.tobytes() == b.convert(a.mode).tobytes()
 
 
 def _explain(file: IO[bytes]) -> str:

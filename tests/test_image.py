@@ -159,6 +159,22 @@ def test_several_frames_are_refused(tmp_path, photo, name):
     assert one_line(error)
 
 
+@pytest.mark.parametrize("suffix", [".bmp", ".gif", ".ico", ".icns", ".ppm", ".tif", ".tga", ".jp2"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_format_holds_an_image_to_the_bit_or_says_that_it_cannot(tmp_path, suffix, channels):
+    pixels = np.random.default_rng(0).integers(0, 256, (260, 300, channels)).astype(np.uint8)
+    held = {".bmp": (1, 3), ".gif": (1,), ".ico": (), ".icns": (), ".ppm": (1, 3)}.get(suffix, (1, 3, 4))
+    path = tmp_path / f"out{suffix}"
+    if channels in held:
+        image.write(path, pixels)
+        written = image.read(path).reshape(*pixels.shape[:2], -1)
+        np.testing.assert_array_equal(written[..., :channels], pixels)
+    else:
+        with pytest.raises(ValueError, match=r"cannot hold this image as it is; choose .png"):
+            image.write(path, pixels)
+        assert not path.exists()
+
+
 def sixteen_bit_rgb_png():
     import struct
     import zlib

@@ -1,3 +1,5 @@
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -210,8 +212,12 @@ def test_a_psnr_out_of_reach_is_an_error_that_says_what_is_in_reach(photo):
 
 
 def test_too_few_bytes_are_an_error_that_says_how_many_are_missing(photo):
-    with pytest.raises(ValueError, match=r"bytes are too few"):
+    with pytest.raises(ValueError, match=r"bytes are too few for this image; allow \d+ more") as error:
         dfm.encode(photo, "latent", "instant", max_bytes=19)
+    least = 19 + int(re.search(r"(\d+) more", str(error.value))[1])
+    assert len(dfm.encode(photo, "latent", "instant", max_bytes=least)) == least
+    with pytest.raises(ValueError, match="allow 1 more"):
+        dfm.encode(photo, "latent", "instant", max_bytes=least - 1)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

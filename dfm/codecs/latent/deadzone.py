@@ -12,11 +12,19 @@ _MARGIN = 0.01  # dB between the PSNR in floats and that of the decoder
 _FINEST, _WIDEST = 0.005, 1e4  # of the rounding toward zero, in symbols
 
 
+class OutOfReach(ValueError):
+    """Say that a target is not met, by how many bytes or dB `missing` are."""
+
+    def __init__(self, message: str, missing: float) -> None:
+        super().__init__(message)
+        self.missing = missing
+
+
 def meeting(job: Job, target: rate.Target) -> bytes:
     """Give the stream of guessed latents, rounded toward zero as far as need be, or may be.
 
     Raises:
-        ValueError: that is not enough.
+        OutOfReach: that is not enough.
     """
     if target.max_bytes is not None:
         return _within(job, job.guess(), target.max_bytes)
@@ -28,7 +36,8 @@ def _within(job: Job, latents: list[Array], budget: int) -> bytes:
     zone = _widest(lambda zone: job.measured(job.rounded(latents, zone))[0] > budget)
     while len(data := job.packed(job.rounded(latents, zone), None)) > budget:
         if zone >= _WIDEST:
-            raise ValueError(f"{budget} bytes are too few for this image; allow {len(data) - budget} more")
+            more = len(data) - budget
+            raise OutOfReach(f"{budget} bytes are too few for this image; allow {more} more", more)
         zone = min(1.05 * zone + _FINEST, _WIDEST)
     return data
 
@@ -43,7 +52,8 @@ def _reaching(job: Job, latents: list[Array], least: float) -> bytes:
         data = job.packed(job.rounded(latents, max(narrower, 0.0)), None)
         if (reached := job.psnr(data)) >= least:
             return data
-    raise ValueError(f"{least} dB are out of reach of this preset; ask for at most {reached - 0.05:.1f} dB")
+    message = f"{least} dB are out of reach of this preset; ask for at most {reached - 0.05:.1f} dB"
+    raise OutOfReach(message, least - reached)
 
 
 def _widest(holds: Callable[[float], bool]) -> float:

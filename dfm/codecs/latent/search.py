@@ -49,14 +49,14 @@ def encode(
 def _guess(jobs: list[Job], target: rate.Target) -> bytes:
     """Give the best stream that meets the target with guessed latents."""
     found: list[bytes] = []
-    failures: list[ValueError] = []
+    failures: list[deadzone.OutOfReach] = []
     for job in jobs:
         try:
             found.append(deadzone.meeting(job, target))
-        except ValueError as error:
+        except deadzone.OutOfReach as error:
             failures.append(error)
     if not found:
-        raise failures[-1]  # of the finest
+        raise min(failures, key=lambda error: error.missing)
     return min(found, key=len if target.min_psnr is not None else lambda data: -jobs[0].psnr(data))
 
 
