@@ -3,6 +3,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 import dfm
 from dfm import container, image, metrics, rate
@@ -249,7 +250,7 @@ def test_tiny_images_are_coded(shape):
 def test_what_is_transparent_leaves_no_color_at_edges():
     image = np.zeros((8, 8, 4), np.uint8)
     image[2:6, 2:6] = 255, 0, 0, 255
-    resampled = latent._resampled(image, (16, 16))
+    resampled = latent._resampled(image, (16, 16), (0, 0, 16, 16))
     assert resampled.shape == (16, 16, 4)
     assert np.all(resampled[resampled[:, :, 3] > 30][:, 0] > 250)
 
@@ -259,6 +260,21 @@ def test_a_region_is_a_part_of_the_whole_and_a_scale_resamples(photo):
     whole = dfm.decode(data)
     np.testing.assert_array_equal(dfm.decode(data, region=(5, 3, 20, 10)), whole[3:13, 5:25])
     assert dfm.decode(data, scale=2).shape == (64, 96, 3)
+    assert dfm.decode(data, scale=1000, region=(30_000, 20_000, 7, 5)).shape == (5, 7, 3)
+
+
+@pytest.mark.parametrize("size", [(96, 64), (80, 40), (31, 97), (24, 16), (48, 200)], ids=str)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_a_region_at_another_size_is_a_part_of_the_whole_to_the_bit(photo, size, channels):
+    image = np.concatenate([photo, photo[::-1, :, :1]], axis=2)[..., -channels:]
+    whole = latent._resampled(image, size, (0, 0, *size))
+    assert whole.shape == (size[1], size[0], channels)
+    kind = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[channels]
+    resized = Image.fromarray(image.squeeze(), kind).resize(size, Image.Resampling.LANCZOS)
+    assert np.abs(np.asarray(resized).reshape(whole.shape).astype(int) - whole).mean() < 1
+    for x, y, width, height in np.random.default_rng(0).integers(1, 9, (20, 4)).tolist():
+        part = latent._resampled(image, size, (x, y, width, height))
+        np.testing.assert_array_equal(part, whole[y : y + height, x : x + width])
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Compress one image into latent grids, a context model and Fourier layers, all fitted to it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
@@ -14,6 +15,7 @@ from dfm.codecs.latent import exact_context, exact_synthesis, payload, weight_ch
 
 __all__ = ["PRESETS", "Config", "decode", "describe", "encode", "stream"]
 
+_WEIGHED = {"LA": "La", "RGBA": "RGBa"}  # the modes in which alpha weighs colors
 _ALPHA_SHARE = 4  # of the bytes, one part goes to alpha at most
 
 
@@ -95,7 +97,7 @@ def decode(
         planes.append(_colored(stream(alpha, own, rows), True) if alpha else opaque)
     image = np.concatenate(planes, axis=2)
     if resampled:
-        image = _resampled(image, size)[y : y + height]
+        return _resampled(image, size, region)
     return np.ascontiguousarray(image[:, x : x + width])
 
 
@@ -139,6 +141,38 @@ def _colored(image: UInt8[np.ndarray, "h w 3"], gray: bool) -> UInt8[np.ndarray,
     return np.asarray((image.sum(axis=2, keepdims=True, dtype=np.int64) + 1) // 3, np.uint8)
 
 
-def _resampled(image: UInt8[np.ndarray, "h w c"], size: tuple[int, int]) -> UInt8[np.ndarray, "hh ww c"]:
-    resized = np.asarray(_pillow.picture(image).resize(size, Image.Resampling.LANCZOS))  # alpha weighs colors
-    return resized.reshape(*resized.shape[:2], -1)
+def _resampled(
+    image: UInt8[np.ndarray, "h w c"], size: tuple[int, int], region: tuple[int, int, int, int]
+) -> UInt8[np.ndarray, "hh ww c"]:
+    """Give `region` of the image at `size`, to the bit, and make no more of that than needed.
+
+    Columns are made first, then rows: Pillow would choose by the size of what it makes.
+    """
+    x, y, width, height = region
+    picture = _pillow.picture(image)
+    mode = picture.mode
+    picture = picture.convert(_WEIGHED.get(mode, mode))
+    across, down = _aligned(x, width, picture.width, size[0]), _aligned(y, height, picture.height, size[1])
+    for made, box in (
+        ((across.length, picture.height), (across.source[0], 0, across.source[1], picture.height)),
+        ((across.length, down.length), (0, down.source[0], across.length, down.source[1])),
+    ):
+        picture = picture.resize(made, Image.Resampling.LANCZOS, box)
+    cut = np.asarray(picture.convert(mode))[down.before :][:height, across.before :][:, :width]
+    return np.ascontiguousarray(cut.reshape(height, width, -1))
+
+
+class _Window(NamedTuple):
+    """Hold how many pixels are made, which pixels of the image they show, and how many come too early."""
+
+    length: int
+    source: tuple[int, int]
+    before: int
+
+
+def _aligned(start: int, length: int, own: int, whole: int) -> _Window:
+    """Widen a range of a side of `whole` pixels until both ends lie on edges of the image's `own` pixels."""
+    common = math.gcd(own, whole)
+    step, pixels = whole // common, own // common
+    first, last = start // step, -(-(start + length) // step)
+    return _Window((last - first) * step, (first * pixels, last * pixels), start - first * step)
