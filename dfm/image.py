@@ -118,11 +118,11 @@ def pack(image: UInt8[np.ndarray, "h w *c"], format_: str = "PNG") -> bytes:
     picture = Image.fromarray(image[:, :, 0] if image.shape[2:] == (1,) else image)
     try:
         picture.save(buffer, format_, **_SAVE_OPTIONS.get(format_, {}))
-        if format_ not in _SAVE_OPTIONS and not _same(picture, Image.open(buffer)):
-            raise ValueError(f"{format_} cannot hold this image as it is")
+        if format_ in _SAVE_OPTIONS or np.array_equal(picture, Image.open(buffer).convert(picture.mode)):
+            return buffer.getvalue()
     except Exception as error:  # as in read
         raise ValueError(f"{error or type(error).__name__}; choose .png") from error
-    return buffer.getvalue()
+    raise ValueError(f"{format_} cannot hold this image as it is; choose .png")
 
 
 def write(path: FilePath, image: UInt8[np.ndarray, "h w *c"]) -> None:
@@ -187,10 +187,6 @@ def _in_srgb(picture: Image.Image, mode: str) -> Image.Image:
                 srgb = ImageCms.createProfile("sRGB")
                 return ImageCms.profileToProfile(picture, source, srgb, outputMode=mode) or picture
     return picture.convert(mode)
-
-
-def _same(a: Image.Image, b: Image.Image) -> bool:
-    return a.size == b.size and a.tobytes() == b.convert(a.mode).tobytes()
 
 
 def _explain(file: IO[bytes]) -> str:
