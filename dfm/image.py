@@ -32,11 +32,9 @@ _CONVERSIONS = {
     "RGBa": "RGBA",
 }
 _FIRST_FRAME_IS_WHOLE = {"MPO", "PSD"}  # a photo with its previews, a composite with its layers
-_LOSSY: dict[str, Any] = {"quality": 95, "subsampling": "4:4:4"}
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("AVIF", "JPEG", "MPO", "PDF"), _LOSSY),
-    "EPS": {},
-    "PNG": {},
+    **{name: {"quality": 95, "subsampling": "4:4:4"} for name in ("AVIF", "JPEG", "MPO", "PDF")},
+    **{name: {} for name in ("EPS", "PNG")},
     "WEBP": {"lossless": True, "exact": True},
 }  # formats beside these may turn pixels into others, or hold some sizes alone
 
@@ -115,14 +113,15 @@ def pack(image: UInt8[np.ndarray, "h w *c"], format_: str = "PNG") -> bytes:
         ValueError: the format cannot hold the image.
     """
     buffer = io.BytesIO()
-    picture = Image.fromarray(image[:, :, 0] if image.shape[2:] == (1,) else image)
+    pixels = image[:, :, 0] if image.shape[2:] == (1,) else image
     try:
-        picture.save(buffer, format_, **_SAVE_OPTIONS.get(format_, {}))
-        if format_ in _SAVE_OPTIONS or np.array_equal(picture, Image.open(buffer).convert(picture.mode)):
-            return buffer.getvalue()
+        (picture := Image.fromarray(pixels)).save(buffer, format_, **_SAVE_OPTIONS.get(format_, {}))
+        read_back = pixels if format_ in _SAVE_OPTIONS else Image.open(buffer).convert(picture.mode)
     except Exception as error:  # as in read
         raise ValueError(f"{error or type(error).__name__}; choose .png") from error
-    raise ValueError(f"{format_} cannot hold this image as it is; choose .png")
+    if not np.array_equal(pixels, np.asarray(read_back)):
+        raise ValueError(f"{format_} cannot hold this image as it is; choose .png")
+    return buffer.getvalue()
 
 
 def write(path: FilePath, image: UInt8[np.ndarray, "h w *c"]) -> None:
