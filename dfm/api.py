@@ -76,7 +76,9 @@ def decode(
     region: tuple[int, int, int, int] | None = None,
     max_pixels: int = container.MAX_PIXELS,
 ) -> UInt8[np.ndarray, "h w *c"]:
-    """Decode the bytes of a .dfm file, the same on every machine, at its own size or any other.
+    """Decode the bytes of a .dfm file, at its own size the same on every machine, or at any other.
+
+    At another size, a `coordinate` file is evaluated there, and a `latent` one resampled by Pillow.
 
     Args:
         data: what `encode` gave.

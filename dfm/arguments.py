@@ -30,7 +30,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the arguments, those of the process if None; on wrong usage exit with 2."""
     parser = argparse.ArgumentParser(
         prog="dfm",
-        description="Turn an image into the weights of a small Fourier network, and back.",
+        description="Turn an image into a small file by Fourier networks, and back.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -69,12 +69,17 @@ def _add_encode(parser: argparse.ArgumentParser) -> None:
         metavar="OUT.dfm",
         help=f"{_OUTPUT % '.dfm'}; of a folder, the folder for the files",
     )
-    parser.add_argument("--codec", default="latent", help="how to code the image (default: %(default)s)")
+    parser.add_argument(
+        "--codec",
+        default="latent",
+        help="latent, for photos, or coordinate, for previews of a few kilobytes (default: %(default)s)",
+    )
     parser.add_argument(
         "--preset",
         default="balanced",
-        help="fast, balanced or best: more time for fewer bytes at the same quality; a codec may have others "
-        "(coordinate: thesis, the method as first published; latent: instant, no fit) (default: %(default)s)",
+        help="fast (a minute or two for 768x512 pixels), balanced (ten minutes) or best (an hour): more time "
+        "for fewer bytes at the same quality; a codec may have others (latent: instant, no fit; coordinate: "
+        "thesis, the method as first published) (default: %(default)s)",
     )
     aims = parser.add_argument_group("what to aim for (at most one)").add_mutually_exclusive_group()
     aims.add_argument(
@@ -129,7 +134,7 @@ def _add_compare(parser: argparse.ArgumentParser) -> None:
         type=_names,
         metavar="A,B,...",
         help="such as coordinate:fast,jpeg:4:4:4,webp: codecs, each alone or with a preset or variant "
-        "(default: all there are)",
+        "(default: all there are, dfm's with balanced, which takes long)",
     )
     parser.add_argument(
         "--report", metavar="DIR", help="write report.html, curves.svg and rows.jsonl to this folder"

@@ -129,10 +129,10 @@ def _output(args: argparse.Namespace, suffix: str) -> str:
             raise ValueError("standard output is a terminal; name a file with -o, or pipe it")
         return name
     path = Path(name)
-    if args.output is None and path.exists():
-        raise ValueError(f"{name} exists already; to replace it, name it with -o")
     if path.exists() and args.input != "-" and path.samefile(args.input):
         raise ValueError(f"{name} is the input itself; name another with -o")
+    if args.output is None and path.exists():
+        raise ValueError(f"{name} exists already; to replace it, name it with -o")
     _check_writable(path)
     return name
 

@@ -20,7 +20,7 @@ def one_line_errors(main: Callable[P, None]) -> Callable[P, None]:
     def ended(*arguments: P.args, **named: P.kwargs) -> None:
         try:
             main(*arguments, **named)
-        except (OSError, ValueError, FloatingPointError) as error:
+        except (OSError, ValueError, FloatingPointError, ImportError) as error:
             sys.exit(f"{name}: {console.failure(error)}")
 
     return ended

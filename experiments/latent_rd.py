@@ -1,7 +1,7 @@
 """Measure the latent codec's curves: python -m experiments.latent_rd CONFIG [key=value]
 
 For each photo, a file at each lambda. Rows go to a JSON-lines file one by one; those that are there are not
-measured again.
+measured again. Prints means at each lambda, against JPEG, WebP and AVIF.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import dfm
 from dfm import config, contestant, result
-from experiments import command, kodak, rows
+from experiments import command, kodak, rate_tables, rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Price:
 
 @command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure what is missing."""
+    """Measure what is missing, and print the table."""
     settings = config.command_line(Config, __doc__, arguments)
     entry = contestant.named(f"latent:{settings.preset}")
     keys = [
@@ -39,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in settings.images
         for lambda_ in settings.lambdas
     ]
-    rows.complete(settings.results, keys, lambda key: measure(entry, key))
+    measured = rows.complete(settings.results, keys, lambda key: measure(entry, key))
+    classic = rows.read(rows.RESULTS / "baselines.jsonl")
+    print(rate_tables.by_lambda(measured, rate_tables.references(classic)))
 
 
 def measure(entry: contestant.Contestant, key: rows.Row) -> rows.Row:

@@ -1,12 +1,13 @@
 """Write the golden files: small .dfm files and their pixels, which every later version must decode alike.
 
-    python -m experiments.make_golden tests/golden
+    python -m experiments.make_golden FOLDER
 
 Existing files stay as they are: what a released version wrote never changes. The coefficients, or the
 latents and the changes of base networks, are random, so that small files reach every part of the format.
 """
 
-import sys
+import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,10 +151,15 @@ CASES: tuple[Coordinate | Latent, ...] = (
 )
 
 
-def main(folder: str) -> None:
-    """Write the cases that `folder` lacks."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the cases that a folder lacks."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="such as tests/golden")
+    folder = parser.parse_args(arguments).folder
     for seed, case in enumerate(CASES):
-        path = Path(folder) / f"{case.name}.dfm"
+        path = folder / f"{case.name}.dfm"
         if not path.exists():
             data = case.file(seed)
             path.write_bytes(data)
@@ -162,4 +168,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -12,8 +12,6 @@ from dfm import image, registry
 from experiments import command, markdown, overview, rate_tables, rows
 from experiments.rate_tables import by_label, of, values
 
-_CLASSIC = "jpeg", "webp", "avif", "avif:strongest"
-
 
 @command.one_line_errors
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -74,7 +72,7 @@ def _coordinate(folder: Path, classic: rate_tables.Rows) -> Iterator[tuple[str, 
 
 
 def _latent(fitted: rate_tables.Rows, classic: rate_tables.Rows) -> Iterator[tuple[str, str]]:
-    references = by_label([row for row in classic if row["codec"] in _CLASSIC])
+    references = rate_tables.references(classic)
     for codec in values(fitted, "codec"):
         ours = of(fitted, "codec", codec)
         yield f"{codec} files", rate_tables.by_lambda(ours, references)

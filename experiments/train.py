@@ -6,6 +6,7 @@ for TensorBoard, and pictures. The same command goes on where DIR ends, to the s
 
 import argparse
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -37,19 +38,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_intermixed_args(arguments)
     try:
         config = configs.load(Config, given.config, given.overrides)
-        if given.host:
-            address, processes, index = given.host.split(",")
-            parallel.initialize(address, int(processes), int(index))
-        else:
-            parallel.initialize()
+        parallel.initialize(*(_host(given.host) if given.host else ()))
     except (OSError, ValueError) as error:
-        parser.error(str(error))
+        parser.error(console.failure(error))
     folder = Path(given.run or Path("runs") / Path(given.config).stem)
     try:
         with console.progress() as progress:
             fit(config, folder, progress if parallel.first_process() else None)
     except KeyboardInterrupt:
         sys.exit(f"train: interrupted; the same command goes on from the last checkpoint in {folder}")
+
+
+def _host(text: str) -> tuple[str, int, int]:
+    found = re.fullmatch(r"(.+:\d+),(\d+),(\d+)", text, re.ASCII)
+    if not found:
+        raise ValueError(f"--host is {text!r}; give ADDRESS:PORT,PROCESSES,INDEX, as 10.0.0.1:1234,2,0")
+    return found[1], int(found[2]), int(found[3])
 
 
 def fit(config: Config, folder: Path, progress: Progress | None = None) -> run.Run:

@@ -133,6 +133,7 @@ def test_the_input_itself_is_never_replaced(folder, capsys):
     Path("link").symlink_to("in.png")
     for output in ("in.png", "./in.png", "link"):
         assert fails(capsys, encode("in.png", "-o", output), "is the input itself")
+    assert fails(capsys, cli.run(["decode", "in.png"]), "in.png is the input itself; name another with -o")
     assert Path("in.png").read_bytes() == original
 
 

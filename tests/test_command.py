@@ -11,10 +11,11 @@ SETTINGS = {
 }
 
 
-def test_what_a_script_was_given_wrongly_is_told_in_one_line():
+@pytest.mark.parametrize("kind", [ValueError, ImportError, FloatingPointError, OSError])
+def test_what_a_script_was_given_wrongly_is_told_in_one_line(kind):
     @command.one_line_errors
     def main(arguments=None):
-        raise ValueError(f"{arguments} is\nno number")
+        raise kind(f"{arguments} is\nno number")
 
     with pytest.raises(SystemExit, match=r"^test_command: x is no number$"):
         main("x")

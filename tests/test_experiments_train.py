@@ -16,6 +16,7 @@ from experiments import draws, rows, run
 from experiments import train as training
 
 ROOT = Path(__file__).parent.parent
+DIGITS = str(ROOT / "configs" / "dfm_digits.toml")
 SMALL = [
     "settings.dense=[16]",
     "settings.hidden=[16]",
@@ -26,8 +27,7 @@ SMALL = [
 
 
 def command(folder, *more):
-    digits = str(ROOT / "configs" / "dfm_digits.toml")
-    return [digits, "--run", str(folder), *SMALL, "log_every=5", "save_every=10", *more]
+    return [DIGITS, "--run", str(folder), *SMALL, "log_every=5", "save_every=10", *more]
 
 
 def start(folder, *more, devices=1):
@@ -127,6 +127,23 @@ def test_a_wrong_configuration_is_one_line(tmp_path, override, said):
         training.main(command(tmp_path, "train.steps=5", override))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "metrics.jsonl").exists() or logged(tmp_path, "step") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["none.toml"], "none.toml: No such file or directory"),
+        (
+            [DIGITS, "--host", "a:1"],
+            "--host is 'a:1'; give ADDRESS:PORT,PROCESSES,INDEX",
+        ),
+        ([DIGITS, "--host", "a:1,2,x"], "--host is 'a:1,2,x'; give"),
+    ],
+)
+def test_a_wrong_command_tells_what_to_give(capsys, arguments, said):
+    with pytest.raises(SystemExit, match="2"):
+        training.main(arguments)
+    assert said in capsys.readouterr().err
 
 
 def test_a_model_that_encodes_images_does_not_learn_latents(tmp_path):

@@ -6,7 +6,7 @@ from dfm import image
 from experiments import demo, latent_rd, rows
 
 
-def test_each_lambda_of_each_photo_is_measured_once(tmp_path):
+def test_each_lambda_of_each_photo_is_measured_once(tmp_path, capsys):
     photo = image.read(demo.PHOTO)[100:132, 140:188]
     image.write(tmp_path / "small.png", photo)
     name, results = str(tmp_path / "small.png"), str(tmp_path / "rows.jsonl")
@@ -21,6 +21,7 @@ def test_each_lambda_of_each_photo_is_measured_once(tmp_path):
     assert first["psnr_db"] < second["psnr_db"]
     assert sum(second["split"].values()) == second["bytes"]
     assert np.isfinite(second["encode_seconds"])
+    assert f"| 0.001 | 1 | {second['bytes']:,} |" in capsys.readouterr().out
 
 
 def test_a_photo_that_is_absent_is_one_line(tmp_path):
