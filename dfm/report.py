@@ -86,9 +86,9 @@ def _files(picture: Picture, report: Report) -> str:
 
 
 def _mean(report: Report) -> str:
-    """Draw the mean of several pictures."""
+    """Draw the mean of several pictures, if each has files."""
     rows = curves.mean(report.rows)
-    if len(report.pictures) < 2 or not rows:
+    if not rows or len(curves.unique(report.rows, "image")) < max(2, len(report.pictures)):
         return ""
     return f"<h2>Mean over {len(report.pictures)} images</h2>{_drawing(rows, report)}"
 

@@ -32,9 +32,11 @@ def metrics(model: Any, loss: train.Loss, given: Batch, seed: int) -> dict[str, 
     names: list[str] = []
 
     def told(model: Any, *batch: Array) -> Array:
+        graph, state = nnx.split(model)
+
         def of_one(image: Array, label: Array, index: Array, key: Array) -> Array:
             one = Batch(image[None], label[None], index[None])
-            _, found = loss(model, one, jax.random.wrap_key_data(key))
+            _, found = loss(nnx.merge(graph, state, copy=True), one, jax.random.wrap_key_data(key))
             names[:] = found
             return jnp.stack(list(found.values()))
 

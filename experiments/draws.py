@@ -98,12 +98,17 @@ def of_prior(
         config: settings of the prior, of `settings`; with "none" not looked at.
 
     Raises:
-        ValueError: there is no such prior, or the model has no latents.
+        ValueError: there is no such prior, or the model has no latents, or codes.
     """
     if prior == "none":
         return of_model(training, model, n, seed)
     module: ModuleType = registry.get(priors, prior)
     given = of_training(training, model)
+    if np.issubdtype(given.dtype, np.integer):
+        raise ValueError(
+            f"the latents of {training.config.model} are codes, which {prior} does not fit; train a prior "
+            f"over codes with latents_of={training.folder}"
+        )
     flat = given.reshape(len(given), -1)
     fitted = module.fit(config, flat, seed=seed, notify=notify)
     drawn = np.asarray(module.sample(fitted, jax.random.key(seed), n))

@@ -96,7 +96,7 @@ def sheet(runs: Iterable[Path]) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def _strips(run: Path) -> list[Image.Image]:
-    """Cut the first lines off the last pictures of a training."""
+    """Cut the first lines off the last pictures of a training, of square images."""
     found = []
     for what, lines in _LINES.items():
         files = sorted((run / "pictures").glob(f"{what}_*.png"))

@@ -74,11 +74,10 @@ def sizes(training: Run, model: Any) -> dict[str, UInt8[np.ndarray, "hh ww c"]]:
 def _alternating(
     images: Float[np.ndarray, "n h w c"], others: Float[np.ndarray, "n h w c"]
 ) -> Float[np.ndarray, "n2 h w c"]:
-    """Put a row of the one over a row of the other."""
-    pairs = [
-        np.concatenate([images[i : i + SIDE], others[i : i + SIDE]]) for i in range(0, len(images), SIDE)
-    ]
-    return np.concatenate(pairs)
+    """Put a row of the one over a row of the other; what a last row lacks is white."""
+    lacking = [(0, -len(images) % SIDE), (0, 0), (0, 0), (0, 0)]
+    both = [np.pad(x, lacking, constant_values=1) for x in (images, others)]
+    return np.concatenate([x[i : i + SIDE] for i in range(0, len(both[0]), SIDE) for x in both])
 
 
 def _between(z: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, "n2 ..."]:

@@ -2,15 +2,18 @@
 
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 import dfm
-from dfm import cli, encoding, image
+from dfm import arguments, cli, encoding, image
 from tests.test_cli import encode, fails, listing
 
 
@@ -91,6 +94,28 @@ def test_too_little_memory_for_an_image_is_told_in_one_line(photos, capsys, monk
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 4 + 1
     assert "need more memory than the device has" in told[0]
+
+
+def test_images_are_encoded_one_on_each_device_at_a_time(photos, stored, monkeypatch):
+    found, together, told = jax.devices()[:2], threading.Barrier(2, timeout=20), []
+    used, free = [], queue.SimpleQueue()
+    for device in found:
+        free.put(device)
+    encode = stored.encode
+
+    def waiting(*given, **named):
+        used.append(jax.config.jax_default_device)
+        if len(used) <= 2:
+            together.wait()
+        return encode(*given, **named)
+
+    monkeypatch.setattr(stored, "encode", waiting)
+    monkeypatch.setattr(encoding, "_devices", lambda images: free)
+    asked = arguments.parse(["encode", "photos", "--codec", "stored"])
+    encoding.folder(asked, lambda fraction, text: told.append(fraction))
+    assert set(used[:2]) == set(found)
+    assert max(told) == 1
+    assert len({fraction for fraction in told if fraction < 1}) > 3
 
 
 def test_a_folder_without_images_is_an_error(folder, capsys):

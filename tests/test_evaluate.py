@@ -5,12 +5,16 @@ import io
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from dfm import image
-from experiments import batches, evaluate, inception, latents, pictures, rows, run, sample
+from experiments import batches, draws, evaluate, inception, judge, latents, pictures, rows, run, sample
 from experiments import train as training
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +74,81 @@ def test_an_evaluation_writes_a_row_for_each_prior(trained, tmp_path, monkeypatc
     assert json.loads(json.dumps(found[1]["protocol"])) == found[1]["protocol"]
     assert "| gaussian |" in shown.getvalue()
     assert "protocol: " in shown.getvalue()
+
+
+@pytest.mark.usefixtures("quick")
+def test_reconstructions_are_held_against_the_test_images_and_a_seed_draws_others(trained, tmp_path):
+    results, place = tmp_path / "rows.jsonl", str(trained / "dfm")
+    common = "--priors", "gaussian", "--samples", "100", "--classifier", str(trained / "classes")
+    for seed in ("0", "1"):
+        evaluate.main([place, *common, "--seed", seed, "--results", str(results)])
+    first, drawn, again, others = rows.read(results)
+    opened = run.open(place)
+    images, labels = (values[:100] for values in opened.data.test)
+    made = pictures.as_bytes(latents.reconstruct(opened.model(), images))
+    assert first["psnr_db"] == again["psnr_db"] == pictures.mean_psnr(images, made)
+    assert "fid" not in first
+    assert drawn["fid"] != others["fid"]
+    classifier = run.open(trained / "classes").model()
+    seen = batches.apply(classifier, lambda model, x: model(x / 255), made).argmax(1)
+    assert first["accuracy"] == np.mean(seen == labels)
+    judged = judge.Judge(None, str(trained / "classes"), None)
+    assert judged.accuracy(images, labels) > 0.8
+
+
+@pytest.mark.usefixtures("quick")
+def test_precision_is_of_what_is_made_and_recall_of_what_is_real():
+    random = np.random.default_rng(0)
+    real = random.integers(0, 256, (60, 32, 32, 1), dtype=np.uint8)
+    made = np.clip(real[:1].astype(int) + random.integers(-1, 2, real.shape), 0, 255).astype(np.uint8)
+    weights = inception.load()
+    found = judge.Judge(weights, None, None).distances(weights, made, real)
+    assert found["precision"] == 1
+    assert found["recall"] < 0.1
+
+
+def test_codes_take_no_prior_over_numbers(trained):
+    config = str(ROOT / "configs" / "vq_vae_mnist.toml")
+    short = "train.steps=2", "train.batch=40", "log_every=2", "save_every=2", "settings.convolutions=[4]"
+    training.main([config, "--run", str(trained / "codes"), "data=digits", *short])
+    with pytest.raises(SystemExit, match="are codes, which normal does not fit; train a prior over codes"):
+        evaluate.main([str(trained / "codes"), "--priors", "normal", "--samples", "10", "--no-features"])
+    (row,) = rows.read(trained / "codes" / "evaluation.jsonl")
+    assert row["what"] == "reconstructions"
+
+
+class Named:
+    """Draw what a key and, where asked, a class say."""
+
+    @staticmethod
+    def plain(model, key, n):
+        return jax.random.uniform(key, (n, 1, 1, 1))
+
+    @staticmethod
+    def of_classes(model, key, n, labels=None):
+        return jnp.broadcast_to(labels[:, None, None, None], (n, 1, 1, 1)) * 1.0
+
+
+class Doubled(nnx.Module):
+    def decode(self, z):
+        return 2 * z
+
+
+def test_a_model_draws_each_class_in_turn():
+    split = SimpleNamespace(labels=np.array([2, 0, 1]))
+    asked = SimpleNamespace(
+        module=SimpleNamespace(sample=Named.of_classes), data=SimpleNamespace(train=split), first=None
+    )
+    assert draws.is_conditional(asked)
+    assert draws.of_model(asked, Doubled(), 7).ravel().tolist() == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_latents_of_another_model_are_brought_to_its_unit_and_decoded():
+    plain = SimpleNamespace(module=SimpleNamespace(sample=Named.plain), first=None)
+    second = SimpleNamespace(module=plain.module, first=SimpleNamespace(model=Doubled), unit=3.0)
+    images = draws.of_model(plain, Doubled(), 5)
+    assert len(set(images.ravel())) == 5
+    np.testing.assert_allclose(draws.of_model(second, Doubled(), 5), 6 * images, rtol=1e-6)
 
 
 def test_a_training_without_metrics_is_evaluated_too(trained, tmp_path):
@@ -161,6 +240,14 @@ def test_images_are_mapped_in_batches_of_any_size(trained):
     whole = latents.encode(model, images)
     parts = batches.apply(model, lambda model, x: model.encode(x / 255), images, batch=5)
     np.testing.assert_allclose(whole, parts, atol=1e-5)
+
+
+def test_reconstructions_lie_below_their_images_in_a_last_row_that_is_not_full():
+    images = np.arange(15).reshape(15, 1, 1, 1) / 100
+    shown = pictures._alternating(images, images + 0.5).reshape(-1, pictures.SIDE)
+    np.testing.assert_array_equal(shown[:2], [images[:10, 0, 0, 0], images[:10, 0, 0, 0] + 0.5])
+    np.testing.assert_array_equal(shown[2], [*images[10:, 0, 0, 0], *[1] * 5])
+    np.testing.assert_array_equal(shown[3], [*images[10:, 0, 0, 0] + 0.5, *[1] * 5])
 
 
 def test_a_grid_has_white_gaps():

@@ -1,8 +1,9 @@
 """Penalties on a code, as an experiment."""
 
+import numpy as np
 import pytest
 
-from experiments import penalties, rows
+from experiments import datasets, penalties, rows
 
 
 def test_values_of_a_setting_are_measured_once_and_laid_out(tmp_path, capsys):
@@ -21,6 +22,15 @@ def test_values_of_a_setting_are_measured_once_and_laid_out(tmp_path, capsys):
     assert many["value"] == pytest.approx(many["measured"], abs=0.05)
     line = f"| sparse_autoencoder | active 0.1 | active_share {few['measured']:.3g} | {few['psnr_db']:.2f} |"
     assert line in capsys.readouterr().out
+
+
+def test_images_of_the_test_set_are_measured():
+    data = datasets.load("digits")
+    black = data._replace(test=data.test._replace(images=np.zeros_like(data.test.images)))
+    key = {"model": "sparse_autoencoder", "settings": {"latent": 16}, "key": "active", "value": 0.1}
+    key |= {"metric": "active_share", "train": {"steps": 30, "batch": 100}}
+    shown, dark = (penalties.measure(split, key) for split in (data, black))
+    assert abs(shown["psnr_db"] - dark["psnr_db"]) > 0.5
 
 
 def test_a_metric_that_no_loss_tells_is_told(tmp_path):

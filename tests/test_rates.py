@@ -74,6 +74,15 @@ def test_codes_cost_their_indices_and_under_a_prior_its_surprise(runs, tmp_path)
     assert "psnr_db" not in prior
 
 
+def test_metrics_leave_a_codebook_that_learns_by_average_as_it_is(runs):
+    opened = run.open(runs / "codes")
+    model, split = opened.model(), datasets.Split(*(values[:20] for values in opened.data.test))
+    before = np.array(model.quantizer.codebook[...])
+    told = batches.metrics(model, run.Loss(opened.module.loss), run.arrays(split), 0)
+    assert all(np.isfinite(value) for value in told.values())
+    np.testing.assert_array_equal(model.quantizer.codebook[...], before)
+
+
 def test_a_model_without_rate_is_told(runs):
     with pytest.raises(SystemExit, match="rates: autoencoder has no rate; choose a variational"):
         rates.main([str(runs / "plain")])

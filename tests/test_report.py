@@ -171,6 +171,25 @@ def test_the_curves_are_in_the_page_in_the_colors_of_the_buttons(page):
         assert f">{one['label']}</text>" in svg
 
 
+def test_a_mean_and_bd_rates_are_shown_of_images_that_all_have_files(tmp_path):
+    for name in "ab":
+        image.write(tmp_path / f"{name}.png", photo()[:: 1 if name == "a" else -1])
+    image.write(tmp_path / "c.png", np.dstack([photo(), photo()[..., 0]]))
+    names = [str(tmp_path / f"{name}.png") for name in "abc"]
+
+    def shown(*inputs):
+        compare.run(inputs, ["jpeg", "webp"], report_dir=tmp_path / "report")
+        tree = Tree((tmp_path / "report" / "report.html").read_text())
+        return tree.text, sum(tag == "svg" for tag, _ in tree.tags)
+
+    text, drawings = shown(*names[:2])
+    assert "Mean over 2 images" in text
+    assert drawings == 3
+    assert "Bytes at equal PSNR, against JPEG 4:2:0" in text
+    compare.run([names[0], names[2]], ["jpeg"], report_dir=tmp_path / "report")
+    assert "Mean over" not in Tree((tmp_path / "report" / "report.html").read_text()).text
+
+
 def test_an_equal_report_is_an_equal_page(page, whole):
     assert report.page(whole) == page
 

@@ -101,7 +101,22 @@ def test_a_training_is_measured(flat, tmp_path, capsys):
     assert row["degraded_psnr_db"] == pytest.approx(20 * np.log10(255 / 25), abs=0.1)
     line = f"| restoration | 2 | noise 25/255 | {row['degraded_psnr_db']:.2f} | {row['psnr_db']:.2f} |"
     assert line in capsys.readouterr().out
-    assert image.read(tmp_path / "restoration" / "restoration.png").shape == (3 * 10 + 2, 10 * 10 + 2, 3)
+    shown = image.read(tmp_path / "restoration" / "restoration.png")
+    assert shown.shape == (3 * 10 + 2, 10 * 10 + 2, 3)
+    assert (shown[2:10, 2:10] == 128).all()
+    assert len(np.unique(shown[12:20, 2:10])) > 20
+
+
+def test_what_is_restored_are_the_degraded_images_of_a_seed(flat, tmp_path, monkeypatch):
+    place, results = flat("restoration", "{widths = [2]}"), tmp_path / "rows.jsonl"
+    monkeypatch.setattr(restoration.Model, "restore", lambda model, degraded: degraded)
+    for seed in ("0", "1"):
+        restore.main([place, "--seed", seed, "--results", str(results)])
+    first, second = rows.read(results)
+    assert first["psnr_db"] == pytest.approx(first["degraded_psnr_db"], abs=1e-3)  # noise that hardly clips
+    assert first["degraded_psnr_db"] != second["degraded_psnr_db"]
+    shown = image.read(tmp_path / "restoration" / "restoration.png")
+    np.testing.assert_array_equal(shown[12:20], shown[22:30])
 
 
 def test_a_plain_autoencoder_is_measured_under_the_damage_of_another(flat, tmp_path):

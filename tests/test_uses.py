@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dfm import image
-from experiments import anomaly, latent_map, probe, rows
+from experiments import anomaly, latent_map, probe, rows, run
 from experiments import train as training
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +30,15 @@ def test_two_latents_tell_most_digits_apart(trained, tmp_path, capsys):
     assert found[0]["probe_accuracy"] > 0.5
     assert found[0]["scratch_accuracy"] > found[1]["scratch_accuracy"] > 0.5
     assert f"| vae | 1500 | {100 * found[0]['probe_accuracy']:.2f} % |" in capsys.readouterr().out
+
+
+def test_accuracies_are_of_the_test_images(trained):
+    opened = run.open(trained)
+    labels = np.random.default_rng(0).permutation(opened.data.test.labels)
+    mixed = opened._replace(data=opened.data._replace(test=opened.data.test._replace(labels=labels)))
+    row = probe.measure(mixed, 0.2, 20, 0)
+    assert row["probe_accuracy"] < 0.25
+    assert row["scratch_accuracy"] < 0.25
 
 
 def test_a_share_takes_as_much_of_each_class():
