@@ -59,6 +59,30 @@ def test_a_level_is_drawn_by_what_lies_above(two_levels):
     assert not means[1].any()
 
 
+def test_a_sample_draws_each_level_from_its_own_prior_by_noise_of_its_own(monkeypatch):
+    config = hierarchical_vae.Config(levels=(3, 3, 3), width=8, dense=(8,))
+    model = hierarchical_vae.Model(config, DIGITS.shape, rngs=nnx.Rngs(0))
+    descend, noise = model.descend, {}
+
+    def watched(_, n, choose):
+        def seen(level, prior, state):
+            z = choose(level, prior, state)
+            noise[level] = (z - prior.mean) * jnp.exp(-prior.log_deviation)
+            return z
+
+        return descend(n, seen)
+
+    @jax.jit
+    def drawn(key):
+        hierarchical_vae.sample(model, key, 4000)
+        return jnp.concatenate([noise[level] for level in (0, 1, 2)], axis=1)
+
+    monkeypatch.setattr(hierarchical_vae.Model, "descend", watched)
+    found = drawn(jax.random.key(0))
+    np.testing.assert_allclose(found.mean(0), 0, atol=0.1)
+    np.testing.assert_allclose(np.cov(found.T), np.eye(9), atol=0.1)
+
+
 def test_a_divergence_below_its_free_bits_costs_these():
     config = hierarchical_vae.Config(levels=(3, 2), dense=(8,), free_bits=50.0)
     model = hierarchical_vae.Model(config, DIGITS.shape, rngs=nnx.Rngs(0))

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 from flax import nnx
 
 import models
@@ -38,6 +39,12 @@ OF_CODES = {
 PIXELWISE = {
     tomllib.loads(path.read_text())["model"] for path in CONFIGS if "digits-on-photos" in path.read_text()
 }
+
+VARIATIONAL = [
+    name
+    for name in NAMES
+    if hasattr((module := registry.get(models, name)).Model, "posterior") and hasattr(module.Config, "beta")
+]
 
 
 def images(count, shape, seed=0):
@@ -130,6 +137,20 @@ def test_samples_are_images_and_depend_on_the_key(name):
 
 
 @pytest.mark.parametrize(
+    "name",
+    [name for name in NAMES if "N(0, I)" in getattr(registry.get(models, name), "sample", str).__doc__],
+)
+def test_what_is_decoded_as_samples_is_standard_normal_noise(name, monkeypatch):
+    module, model = make(name, 6, (7, 10, 3))
+    decode = "decode" if hasattr(model, "decode") else "generate"
+    monkeypatch.setattr(module.Model, decode, lambda _, z, *labels: z)
+    z = np.asarray(module.sample(model, jax.random.key(0), 4000)).reshape(4000, -1)
+    assert scipy.stats.kstest(z.ravel(), "norm").statistic < 0.01
+    np.testing.assert_allclose(np.cov(z.T), np.eye(z.shape[1]), atol=0.1)
+    assert len(np.unique(z[:, 0])) > 3900
+
+
+@pytest.mark.parametrize(
     "name", [name for name in NAMES if hasattr(registry.get(models, name).Model, "encode")]
 )
 def test_latents_decode_to_images_of_the_size_encoded(name):
@@ -155,6 +176,35 @@ def test_a_latent_decodes_at_other_sizes_to_the_same_image(name):
     once, thrice = (jax.jit(functools.partial(model.decode, scale=scale))(latents) for scale in (1, 3))
     assert thrice.shape == (3, 24, 24, 1)
     np.testing.assert_allclose(thrice[:, 1::3, 1::3], once, atol=1e-5)  # centers of pixels coincide
+
+
+@functools.cache
+def judged(name, beta):
+    """Give what evaluates the loss and the metrics of an untrained model for a key."""
+    module, model = make(name, beta=beta)
+    return jax.jit(lambda key: module.loss(model, batch(), key))
+
+
+@pytest.mark.parametrize("name", VARIATIONAL)
+def test_a_unit_of_beta_costs_the_divergence_a_value(name):
+    key = jax.random.key(0)
+    (one, metrics), (two, _) = judged(name, 1.0)(key), judged(name, 2.0)(key)
+    assert metrics["kl_nats"] > 0
+    np.testing.assert_allclose(two - one, metrics["kl_nats"] / batch().images[0].size, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", VARIATIONAL)
+def test_what_is_decoded_in_training_is_a_draw_from_the_posterior(name):
+    psnrs = [judged(name, 1.0)(jax.random.key(seed))[1]["psnr_db"] for seed in range(8)]
+    assert len({float(psnr) for psnr in psnrs}) == 8
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in VARIATIONAL if registry.get(models, name).Config().beta == 0]
+)
+def test_without_a_divergence_to_pay_there_is_no_noise(name):
+    found = [judged(name, 0.0)(jax.random.key(seed)) for seed in (0, 1)]
+    assert jax.tree.map(float, found[0]) == jax.tree.map(float, found[1])
 
 
 @pytest.fixture

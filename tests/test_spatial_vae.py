@@ -61,6 +61,21 @@ def test_a_part_exists_only_where_it_has_a_weight(monkeypatch):
     assert len(judged) - len(trained) == 5  # the discriminator's: LPIPS has no parameters
 
 
+def test_each_judge_adds_what_it_tells_at_its_weight(monkeypatch):
+    monkeypatch.setattr(lpips, "load", arrays)
+    images = jax.random.uniform(jax.random.key(0), (4, 8, 8, 1))
+    batch = Batch(images, jnp.zeros(4, int), jnp.arange(4))
+    alone, judged = (
+        make(widths=(4,), **weights) for weights in ({}, {"perceptual": 0.5, "adversarial": 4.0})
+    )
+    plain, full = jax.jit(lambda key: [spatial_vae.loss(m, batch, key) for m in (alone, judged)])(
+        jax.random.key(1)
+    )
+    adds = 0.5 * full[1]["lpips"], 4 * full[1]["generator"], full[1]["discriminator"]
+    assert min(abs(float(add)) for add in adds) > 1e-2
+    np.testing.assert_allclose(full[0] - plain[0], sum(adds), rtol=1e-4)
+
+
 def test_an_l1_loss_counts_absolute_differences_and_an_l2_loss_squares():
     images = jax.random.uniform(jax.random.key(0), (4, 8, 8, 1))
     batch = Batch(images, jnp.zeros(4, int), jnp.arange(4))
