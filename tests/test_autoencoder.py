@@ -28,6 +28,29 @@ def test_any_way_down_and_up_keeps_the_size(down, up, latent):
     assert decoded.shape == images.shape
 
 
+def layers(down, up):
+    """Give an autoencoder's first layer down, and the last up."""
+    config = autoencoder.Config(latent=2, convolutions=(4, 8), dense=(), down=down, up=up)
+    model = autoencoder.Model(config, (1, 8, 8, 1), rngs=nnx.Rngs(0))
+    return model.encoder.convolutions[0], model.decoder.convolutions[-1]
+
+
+def test_a_strided_convolution_is_linear_and_pooling_prefers_the_larger():
+    x = draw(2, 8, 8, 1) - 0.5
+    (strided, _), (pooled, _) = layers("strided", "nearest"), layers("pooled", "nearest")
+    np.testing.assert_allclose(strided(x) + strided(-x), 0, atol=1e-6)
+    assert (pooled(x) + pooled(-x)).min() > 0
+
+
+def test_nearest_neighbors_keep_a_plain_image_plain_and_transposed_convolutions_do_not():
+    """Kernels that overlap unevenly draw a checkerboard (Odena et al., Distill, 2016)."""
+    plain = jnp.ones((1, 6, 6, 4))
+    (_, nearest), (_, transposed) = layers("strided", "nearest"), layers("strided", "transposed")
+    inner = [layer(plain)[:, 2:-2, 2:-2] for layer in (nearest, transposed)]
+    assert np.ptp(inner[0]) < 1e-5
+    assert np.ptp(inner[1]) > 0.1
+
+
 def test_pooling_gives_the_largest_of_each_block_at_odd_sides_too():
     x = draw(2, 5, 6, 3) - 2
     wanted = nnx.max_pool(x, (2, 2), (2, 2), padding="SAME")

@@ -42,6 +42,20 @@ def test_the_errors_of_noise_and_image_add_up_to_that_of_the_velocity():
     assert sum(parts) == pytest.approx(measure(Optimal(0.5)), rel=1e-5)
 
 
+def test_images_are_learned_as_latents_of_twice_their_contrast_around_0():
+    images = jax.random.uniform(jax.random.key(0), (6, 4, 4, 1))
+
+    @jax.jit
+    def judged(model, x):
+        return ddpm.loss(model, Batch(x, jnp.zeros(6, int), jnp.arange(6)), jax.random.key(1))[0]
+
+    of_images, of_latents = (
+        ddpm.Model(ddpm.Config(of=of, widths=(4,)), (6, 4, 4, 1), rngs=nnx.Rngs(0))
+        for of in ("images", "latents")
+    )
+    np.testing.assert_allclose(judged(of_images, images), judged(of_latents, 2 * images - 1), rtol=1e-5)
+
+
 @pytest.mark.parametrize("error", ["noise", "image"])
 def test_the_loss_is_the_square_of_the_error_it_names(error):
     x, noise, off = jax.random.normal(jax.random.key(0), (3, 4, 2, 2, 1))

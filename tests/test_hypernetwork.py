@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.flatten_util import ravel_pytree
 
 from dfm import fourier, network
 from dfm.codecs.coordinate import points
@@ -58,3 +59,15 @@ def test_images_start_smooth_at_any_width_and_depth(width, depth):
     images = jax.jit(hypernetwork.evaluate)(made(z), hypernetwork.positions(16, 16))
     steps = jnp.abs(jnp.diff(images, axis=1)).mean()
     assert 1e-3 < steps < 0.2  # noise in (-1, 1) would have about 0.6
+
+
+def test_a_gain_leaves_the_first_networks_alone_and_lets_them_move_as_much_faster():
+    plain, fast = (hypernetwork.Hypernetwork(2, (), 2, 2, 1, gain, rngs=nnx.Rngs(0)) for gain in (1.0, 8.0))
+    z = jnp.ones((3, 2))
+    before = ravel_pytree(plain(z))[0]
+    np.testing.assert_allclose(ravel_pytree(fast(z))[0], before, rtol=1e-5)
+    for made in (plain, fast):
+        made.mlp.layers[-1].bias[...] += 0.01
+    moved = [ravel_pytree(made(z))[0] - before for made in (plain, fast)]
+    np.testing.assert_allclose(moved[0], 0.01, atol=1e-5)
+    np.testing.assert_allclose(moved[1], 0.08, atol=1e-5)

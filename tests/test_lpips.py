@@ -52,6 +52,15 @@ def test_stages_have_the_sides_of_the_published_networks():
         assert [stage.shape[1] for stage in stages] == expected
 
 
+def test_a_network_sees_colors_as_they_deviate_from_those_of_imagenet():
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    model, x = lpips.LPIPS("alexnet", arrays("alexnet")), jax.random.normal(jax.random.key(0), (1, 16, 16, 3))
+    kernel, layout = model.kernels[0][...], ("NHWC", "HWIO", "NHWC")
+    first = jax.lax.conv_general_dilated(x, kernel, (4, 4), [(2, 2)] * 2, dimension_numbers=layout)
+    seen = jax.jit(lambda images: model.features(images)[0])(mean + deviation * x)
+    np.testing.assert_allclose(seen, jax.nn.relu(first + model.biases[0][...]), atol=1e-4)
+
+
 @pytest.mark.parametrize("network", WIDTHS)
 def test_gray_images_are_as_far_apart_as_their_rgb(network):
     model = lpips.LPIPS(network, arrays(network))

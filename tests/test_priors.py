@@ -161,6 +161,43 @@ def test_a_flow_fits_moons_better_than_one_gaussian_does(moons):
     assert flow.log_density(many, held_out).mean() > gaussian.log_density(one, held_out).mean() + 0.3
 
 
+def test_a_flow_fits_latents_with_the_noise_that_widens_them(latents):
+    """Noise of the deviation s makes variances 1 + s^2 times those of the latents, along all of them."""
+    config = flow.Config(
+        layers=4, width=8, noise=1.5 * 500 ** (1 / 3), epochs=100, steps=100, learning_rate=1e-2
+    )
+    prior = flow.fit(config, latents, seed=0)
+    drawn = jax.jit(flow.sample, static_argnums=2)(prior, KEY, 4000)
+    np.testing.assert_allclose(drawn.std(0) / latents.std(0), (1 + 1.5**2) ** 0.5, rtol=0.1)
+
+
+class Exact(nnx.Module):
+    """Give the velocity of independent normal numbers of one deviation."""
+
+    def __init__(self, deviation):
+        self.deviation = deviation
+
+    def __call__(self, x, t):
+        cos, sin = jnp.cos(jnp.pi / 2 * t[:, None]), jnp.sin(jnp.pi / 2 * t[:, None])
+        return x * sin * cos * (1 - self.deviation**2) / (self.deviation**2 * cos**2 + sin**2)
+
+
+def test_the_error_of_steps_of_diffusion_falls_with_their_square():
+    """The exact velocity leads from noise to the deviation times it."""
+    prior, noise = diffusion.Prior(jnp.zeros(2), jnp.ones(2), Exact(0.4)), jax.random.normal(KEY, (5, 2))
+    errors = [jnp.abs(diffusion.sample(prior, KEY, 5, steps) - 0.4 * noise).max() for steps in (20, 40)]
+    assert errors[1] < 0.3 * errors[0] < 0.01
+
+
+def test_diffusion_samples_from_averaged_parameters(latents):
+    def last(average):
+        config = diffusion.Config(width=8, blocks=0, steps=30, average=average)
+        return diffusion.fit(config, latents, seed=0).network.last.kernel[...]
+
+    now, averaged = last(0.0), last(0.995)  # from zeros on
+    assert 0 < jnp.linalg.norm(averaged) < 0.99 * jnp.linalg.norm(now)
+
+
 def test_diffusion_without_training_draws_each_dimension_apart():
     network = diffusion.Network(2, diffusion.Config(width=8, blocks=1), rngs=nnx.Rngs(0))
     prior = diffusion.Prior(jnp.array([1.0, -2.0]), jnp.array([3.0, 0.5]), network)
