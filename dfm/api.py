@@ -51,7 +51,8 @@ def encode(
     module = _codec(codec)
     if preset not in module.PRESETS:
         raise ValueError(f"{codec} has no preset {preset!r}; choose one of {', '.join(module.PRESETS)}")
-    if operator.index(seed) not in SEEDS:
+    seed = operator.index(seed)
+    if seed not in SEEDS:
         raise ValueError(f"seed is {seed}; choose an integer from 0 to {SEEDS[-1]}")
     height, width, channels = pixels.shape
     header = container.Header(codec=codec[:4], width=width, height=height, channels=channels)

@@ -26,7 +26,12 @@ class _Terminated(KeyboardInterrupt):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command as this process, and give its exit code."""
-    code = run(argv)
+    with open(os.devnull, "r+") as nothing:
+        sys.stdin, sys.stdout, sys.stderr = (s or nothing for s in (sys.stdin, sys.stdout, sys.stderr))
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # for names of files in other encodings
+        code = run(argv)
     if code in (INTERRUPTED, TERMINATED):
         os._exit(code)  # the interpreter would wait for what XLA computes, or crash with it
     return code

@@ -27,7 +27,10 @@ def keep_compilations() -> None:
 
     JAX needs `filelock` for a folder of limited size, and without it keeps nothing.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home
+        return
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "dfm" / "compiled" / _processor()))
     os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_CACHE))
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 
 DEFAULT_LAMBDA = 1e-3
 
+_MOST_BYTES = 2**53  # up to which a float holds whole numbers
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -54,7 +56,7 @@ def target(
         raise ValueError(f"{_listed(given)} given; give one of {', '.join(options)}, or none")
     if max_bpp is not None:
         _check_positive("max_bpp", max_bpp)
-        max_bytes = math.floor(max_bpp * pixels / 8)
+        max_bytes = math.floor(min(max_bpp * pixels / 8, _MOST_BYTES))
         if max_bytes < 1:
             raise ValueError(f"max_bpp is {max_bpp}, not even a byte for {pixels} pixels; allow more")
     if not given:

@@ -48,12 +48,12 @@ def write(folder: Path, report: Report) -> None:
         OSError: they cannot be written.
     """
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in report.rows)
-    image.write_bytes(folder / "rows.jsonl", lines.encode())
+    image.write_bytes(folder / "rows.jsonl", lines.encode(errors="backslashreplace"))
     if curves.of(report.rows):
         image.write_bytes(
             folder / "curves.svg", curves.figure(curves.mean(report.rows), _colors(report)).encode()
         )
-    image.write_bytes(folder / "report.html", page(report).encode())
+    image.write_bytes(folder / "report.html", page(report).encode(errors="backslashreplace"))
 
 
 def page(report: Report) -> str:

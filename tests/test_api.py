@@ -80,6 +80,17 @@ def test_other_seeds_are_refused(stored, seed):
         dfm.encode(PIXELS, "stored", seed=seed)
 
 
+def test_a_seed_may_be_an_integer_of_numpy(stored):
+    dfm.encode(PIXELS, "stored", seed=np.uint32(5))
+    assert type(stored.seen[0][2]) is int
+
+
+def test_bits_per_pixel_without_end_ask_for_no_more_than_a_file_can_have(stored):
+    for most in (1e15, 1e308):
+        dfm.encode(PIXELS, "stored", max_bpp=most)
+    assert all(2**40 < target.max_bytes < 2**54 for _, target, _ in stored.seen)
+
+
 def test_a_fractional_seed_is_refused(stored):
     with pytest.raises(TypeError):
         dfm.encode(PIXELS, "stored", seed=0.5)
@@ -152,6 +163,7 @@ def test_scale_rounds_width_and_height(stored, scale, shape):
         ({"scale": 1e9}, "over the limit"),
         ({"size": (2**14, 2**14)}, "over the limit"),
         ({"size": (2**40, 1), "region": (0, 0, 1, 1)}, "over the limit"),
+        ({"size": (1, 2**40), "region": (0, 0, 1, 1)}, "over the limit"),
         ({"region": (0, 0, 6, 4)}, "does not lie in the image of 5 x 4 pixels"),
         ({"region": (0, 0, 5, 5)}, "does not lie"),
         ({"region": (-1, 0, 2, 2)}, "does not lie"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -135,6 +136,17 @@ def test_the_input_itself_is_never_replaced(folder, capsys):
         assert fails(capsys, encode("in.png", "-o", output), "is the input itself")
     assert fails(capsys, cli.run(["decode", "in.png"]), "in.png is the input itself; name another with -o")
     assert Path("in.png").read_bytes() == original
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes there")
+def test_a_name_that_the_output_cannot_write_is_shown_by_its_bytes(folder):
+    golden = next((ROOT / "tests" / "golden").glob("*.dfm"))
+    shutil.copy(golden, os.fsdecode(b"\xff.dfm"))
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    command = [sys.executable, "-m", "dfm", "decode", os.fsdecode(b"\xff.dfm")]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("\\udcff.png: ")
 
 
 def test_python_m_dfm_is_the_command(tmp_path):

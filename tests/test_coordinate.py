@@ -55,6 +55,23 @@ def fitted(**target: float) -> bytes:
     return dfm.encode(smooth(), codec="coordinate", preset="tiny", **target)
 
 
+def test_the_thesis_s_network_in_float32_is_the_largest_within_the_bytes(monkeypatch):
+    monkeypatch.setitem(coordinate.PRESETS, "thesis", coordinate.Config(work=1e5, thesis=True))
+    smallest = min(shape.Shape(width=w, depth=1, channels=3).parameters for w in shape.WIDTHS)
+    least = len(
+        container.pack(
+            container.Header(codec="coor", width=24, height=16, channels=3), bytes(2 + 4 * smallest)
+        )
+    )
+    encode = functools.partial(dfm.encode, smooth(), codec="coordinate", preset="thesis")
+    with pytest.raises(ValueError, match="hold no network in float32; allow more"):
+        encode(max_bytes=least - 1)
+    data = encode(max_bytes=least)
+    assert len(data) == least
+    assert dfm.info(data)["network"]["storage"] == "float32"
+    assert dfm.decode(data).shape == smooth().shape
+
+
 @settings(max_examples=20)
 @given(shapes, st.integers(0, 2**32 - 1), st.floats(-16, 4))
 def test_unpack_inverts_pack(network, seed, octaves):

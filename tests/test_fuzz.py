@@ -119,6 +119,11 @@ def test_no_damaged_file_takes_more_memory_than_the_largest_network_needs():
     assert max(peak(data, fuzz.MAX_PIXELS) for data in damaged + largest) < LARGEST
 
 
+def test_a_narrow_image_takes_memory_by_its_pixels_and_not_by_the_square_of_its_height():
+    header = container.Header(codec="late", width=1, height=5000, channels=3)
+    assert peak(container.pack(header, b"\0"), container.MAX_PIXELS) < 50 << 20
+
+
 def peak(data: bytes, max_pixels: int) -> int:
     """Measure the most bytes in use while `data` are decoded."""
     tracemalloc.start()

@@ -72,7 +72,9 @@ def test_golden_files_hold_every_kind_of_pixel_and_base_networks_changed_and_not
     infos = [dfm.info(path.read_bytes()) for path in GOLDEN if "late" in path.stem]
     assert {facts["channels"] for facts in infos} == {1, 2, 3, 4}
     assert {facts["network"]["base"] for facts in infos} == set(range(weights.BASES))
-    assert min(facts["network"]["changed"] for facts in infos) == 0
+    changed = [facts["network"]["changed"] for facts in infos]
+    assert min(changed) == 0 < max(changed)
+    assert all((facts["split"]["weights"] > 1) == (n > 0) for facts, n in zip(infos, changed, strict=True))
     assert min(facts["width"] * facts["height"] for facts in infos) == 1
 
 

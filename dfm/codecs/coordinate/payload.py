@@ -12,6 +12,7 @@ from dfm.container import DAMAGED, FormatError
 
 BITS = 20  # of the fraction of a coefficient
 FLOAT32, CODED = 0, 1
+PREFIX = 2  # bytes before coefficients
 STEP_CODES = 200
 STEPS = 8  # codes per octave
 EXACT = 8  # from this step on, in units of 2^-20, a code has its own step
@@ -75,7 +76,7 @@ def unpack(payload: bytes, channels: int) -> tuple[Shape, Layers, int]:
     """
     shape, kind = describe(payload, channels)
     if kind == FLOAT32:
-        return shape, _floats(payload[2:], shape), kind
+        return shape, _floats(payload[PREFIX:], shape), kind
     sides = payload[2 : 2 + 2 * len(shape.layers)]
     codes, scales = sides[::2], sides[1::2]
     if len(sides) < 2 * len(shape.layers) or max(codes) >= STEP_CODES:
@@ -92,7 +93,7 @@ def describe(payload: bytes, channels: int) -> tuple[Shape, int]:
     Raises:
         FormatError: the payload is damaged.
     """
-    if len(payload) < 2 or payload[1] not in (FLOAT32, CODED) or payload[0] & 15 not in WIDTHS:
+    if len(payload) < PREFIX or payload[1] not in (FLOAT32, CODED) or payload[0] & 15 not in WIDTHS:
         raise FormatError(f"the shape of the network is cut or unknown; {DAMAGED}")
     shape = Shape(width=payload[0] & 15, depth=(payload[0] >> 4) + 1, channels=channels)
     return shape, payload[1]

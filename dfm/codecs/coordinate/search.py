@@ -117,9 +117,9 @@ def _thesis(job: Job, target: rate.Target) -> bytes:
     """Fit the largest network that fits the bytes, as the thesis does, and keep it in float32."""
     if target.max_bytes is None:
         raise ValueError("the preset thesis needs a number of bytes; give max_bytes or max_bpp")
-    shape = largest(target.max_bytes // 4, job.image.shape[2])
+    shape = largest((target.max_bytes - payload.PREFIX) // 4, job.image.shape[2])
     if shape is None:
-        raise ValueError(f"{target.max_bytes} bytes hold no network in float32; allow more")
+        raise ValueError("the bytes hold no network in float32; allow more")
     fitted = job.guarded(functools.partial(fit.as_thesis, job.image, shape))
     return payload.pack_float32(shape, fitted.layers)
 

@@ -68,8 +68,7 @@ def encode(
     if image.shape[2] in (1, 3):
         return coded(image, target)
     colors, alpha = image[:, :, :-1], image[:, :, -1:]
-    share = target if target.max_bytes is None else rate.Target(max_bytes=target.max_bytes // _ALPHA_SHARE)
-    second = b"" if alpha.min() == 255 else coded(alpha, share)
+    second = b"" if alpha.min() == 255 else _alpha(lambda aim: coded(alpha, aim), target)
     left = target
     if target.max_bytes is not None:
         overhead = len(container.varint(target.max_bytes))
@@ -126,6 +125,25 @@ def stream(data: bytes, size: tuple[int, int], rows: tuple[int, int]) -> UInt8[n
     return exact_synthesis.image(parts.weights, symbols, size, rows)
 
 
+def _alpha(coded: Callable[[rate.Target], bytes], target: rate.Target) -> bytes:
+    """Give the stream of alpha, which has a share of the bytes.
+
+    Raises:
+        ValueError: the target is out of reach.
+    """
+    from dfm.codecs.latent import deadzone  # jax, as above
+
+    if target.max_bytes is None:
+        return coded(target)
+    try:
+        return coded(rate.Target(max_bytes=max(1, target.max_bytes // _ALPHA_SHARE)))
+    except deadzone.OutOfReach as error:
+        raise ValueError(
+            "the bytes are too few for this image, of which alpha has a quarter; "
+            f"allow {_ALPHA_SHARE * error.missing} more"
+        ) from error
+
+
 def _streams(data: bytes, header: container.Header) -> tuple[bytes, bytes | None]:
     if header.channels in (1, 3):
         return data, None
@@ -144,7 +162,7 @@ def _colored(image: UInt8[np.ndarray, "h w 3"], gray: bool) -> UInt8[np.ndarray,
 def _resampled(
     image: UInt8[np.ndarray, "h w c"], size: tuple[int, int], region: tuple[int, int, int, int]
 ) -> UInt8[np.ndarray, "hh ww c"]:
-    """Give `region` of the image at `size`, to the bit, and make no more of that than needed.
+    """Give `region` of the image at `size`, to the bit, and make little more of that than needed.
 
     Columns are made first, then rows: Pillow would choose by the size of what it makes.
     """
@@ -153,12 +171,11 @@ def _resampled(
     mode = picture.mode
     picture = picture.convert(_WEIGHED.get(mode, mode))
     across, down = _aligned(x, width, picture.width, size[0]), _aligned(y, height, picture.height, size[1])
-    for made, box in (
-        ((across.length, picture.height), (across.source[0], 0, across.source[1], picture.height)),
-        ((across.length, down.length), (0, down.source[0], across.length, down.source[1])),
-    ):
-        picture = picture.resize(made, Image.Resampling.LANCZOS, box)
-    cut = np.asarray(picture.convert(mode))[down.before :][:height, across.before :][:, :width]
+    tall, (left, right), (top, bottom) = picture.height, across.source, down.source
+    columns = picture.resize((across.length, tall), Image.Resampling.LANCZOS, (left, 0, right, tall))
+    columns = columns.crop((across.before, 0, across.before + width, tall))
+    rows = columns.resize((width, down.length), Image.Resampling.LANCZOS, (0, top, width, bottom))
+    cut = np.asarray(rows.convert(mode))[down.before :][:height]
     return np.ascontiguousarray(cut.reshape(height, width, -1))
 
 

@@ -37,7 +37,7 @@ def _within(job: Job, latents: list[Array], budget: int) -> bytes:
     while len(data := job.packed(job.rounded(latents, zone), None)) > budget:
         if zone >= _WIDEST:
             more = len(data) - budget
-            raise OutOfReach(f"{budget} bytes are too few for this image; allow {more} more", more)
+            raise OutOfReach(f"the bytes are too few for this image; allow {more} more", more)
         zone = min(1.05 * zone + _FINEST, _WIDEST)
     return data
 

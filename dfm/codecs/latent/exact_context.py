@@ -124,12 +124,12 @@ def _grid(
 ) -> Int64[np.ndarray, "h w"]:
     f, h, w = far.shape
     fronts = w + grids.SLANT * (h - 1)
-    sheared = np.zeros((fronts + _BACK, h + _UP))
-    step, unit = sheared.strides
-    windows = np.lib.stride_tricks.as_strided(
-        sheared, (fronts, _BACK, _UP + 1, h), (step, step, unit, unit), writeable=False
-    )
     stride = w + 1  # from an element to the next one of a wavefront, in rows made longer by the slant
+    flat = np.zeros(fronts + _BACK + (h + _UP) * stride)  # zeros part rows, as many as neighbors look beyond
+    step, unit = flat.strides[0], stride * flat.strides[0]
+    strided = np.lib.stride_tricks.as_strided
+    sheared = strided(flat, (fronts + _BACK, h + _UP), (step, unit))
+    windows = strided(flat, (fronts, _BACK, _UP + 1, h), (step, step, unit, unit), writeable=False)
     wide = np.pad(far, ((0, 0), (0, 0), (0, grids.SLANT + 1))).reshape(f, -1)
     for t in range(fronts):
         low, high = max(0, -((w - 1 - t) // grids.SLANT)), min(h, t // grids.SLANT + 1)

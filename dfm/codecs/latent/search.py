@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _USED = 0.97  # part of the bytes that is used at least
 _CLOSE = 0.1  # dB above the PSNR at most
+_LEAST = 1.0  # dB to aim for
 _LESS = np.log(0.75), np.log(0.4)  # bytes and MSE after a fit over those of the guess, about
 _TRIES = 3
 _LEAD = 1.1  # of the loss of a guess: what octave 0 has to be better by to be so after a fit of 200 steps
@@ -86,11 +88,13 @@ def _judged(job: Job, target: rate.Target, aim: rate.Target, data: bytes) -> tup
     """Tell whether a stream meets the target, whether it is close to it, and what to aim for next."""
     if aim.max_bytes is not None and target.max_bytes is not None:
         used = len(data) / target.max_bytes
-        return used <= 1, used >= _USED, rate.Target(max_bytes=round(aim.max_bytes * (1 + _USED) / 2 / used))
+        next_ = max(1, round(aim.max_bytes * (1 + _USED) / 2 / used))
+        return used <= 1, used >= _USED, rate.Target(max_bytes=next_)
     assert aim.min_psnr is not None
     assert target.min_psnr is not None
     excess = job.psnr(data) - target.min_psnr
-    return excess >= 0, excess <= _CLOSE, rate.Target(min_psnr=aim.min_psnr + _CLOSE / 2 - excess)
+    next_psnr = max(_LEAST, aim.min_psnr + _CLOSE / 2 - excess)
+    return excess >= 0, excess <= _CLOSE, rate.Target(min_psnr=next_psnr)
 
 
 def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:
@@ -102,7 +106,7 @@ def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:
     best = _best(jobs)
     if target.max_bytes is not None:
         found = [_LESS[0] + np.log(sketch.size) for sketch in best]
-        wanted = np.log(target.max_bytes)
+        wanted = math.log(target.max_bytes)
     else:
         assert target.min_psnr is not None
         found = [_LESS[1] + np.log(sketch.mse) for sketch in best]

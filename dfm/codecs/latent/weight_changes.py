@@ -16,6 +16,7 @@ LARGEST = 2**12 - 1  # of an integer
 LEVEL_OF_ONE = 64  # of the mean magnitude of a coefficient, in eighths of an octave
 
 _SETTING_CODE = 60  # of entropy.put
+WIDEST = 128  # of what widens or narrows expectations, either way
 _LEVELS = 128
 
 
@@ -78,7 +79,7 @@ def take(decoder: coder.Decoder, base: weights.Base) -> Changes:
         FormatError: the data hold none.
     """
     step, wider = entropy.take(decoder, np.full(2, _SETTING_CODE))
-    if not 0 <= step < STEPS or not -_LEVELS <= wider <= _LEVELS:
+    if not 0 <= step < STEPS or not -WIDEST <= wider <= WIDEST:
         raise FormatError(f"the step of the changes of the weights is out of range; {DAMAGED}")
     integers = {}
     for group in weights.groups(base.finest):
