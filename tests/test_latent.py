@@ -301,9 +301,8 @@ def test_lambda_is_steered_up_where_bytes_are_too_many_and_down_where_the_error_
 
 
 def test_the_first_lambda_is_the_higher_the_fewer_the_bytes_and_the_lower_the_psnr(photo):
-    jobs = [
-        Job(photo, planes.of(photo), n, latent.Config(steps=1), 0, lambda *_: None) for n in range(weights.BASES)
-    ]
+    pixels, settings = planes.of(photo), latent.Config(steps=1)
+    jobs = [Job(photo, pixels, n, settings, 0, lambda *_: None) for n in range(weights.BASES)]
     of_bytes = [search._first(jobs, rate.Target(max_bytes=n))[1] for n in (30, 300, 1000, 10_000)]
     of_psnr = [search._first(jobs, rate.Target(min_psnr=x))[1] for x in (45.0, 35.0, 25.0, 15.0)]
     for lambdas in (of_bytes, of_psnr[::-1]):
