@@ -114,8 +114,9 @@ def pack(image: UInt8[np.ndarray, "h w *c"], format_: str = "PNG") -> bytes:
     """
     buffer = io.BytesIO()
     pixels = image[:, :, 0] if image.shape[2:] == (1,) else image
+    picture = Image.fromarray(pixels)
     try:
-        (picture := Image.fromarray(pixels)).save(buffer, format_, **_SAVE_OPTIONS.get(format_, {}))
+        picture.save(buffer, format_, **_SAVE_OPTIONS.get(format_, {}))
         read_back = pixels if format_ in _SAVE_OPTIONS else Image.open(buffer).convert(picture.mode)
     except Exception as error:  # as in read
         raise ValueError(f"{error or type(error).__name__}; choose .png") from error

@@ -44,6 +44,11 @@ def of_training(about: str | None, results: str = "") -> argparse.ArgumentParser
     return parser
 
 
+def files(given: argparse.Namespace, name: str) -> list[Path]:
+    """Name the files that rows of a training go to: one in its folder, and that of `--results`."""
+    return [Path(given.run) / f"{name}.jsonl", *([Path(given.results)] if given.results else [])]
+
+
 def add_priors(parser: argparse.ArgumentParser) -> None:
     """Add settings of priors; read the command line by `parse_intermixed_args` then."""
     parser.add_argument(

@@ -83,7 +83,7 @@ def evaluate(
     facts |= {"steps": int(training.state.step), "seed": given.seed, "settings": training.config.settings}
     told = rows.find(rows.read(training.folder / "metrics.jsonl"), {}) or {}
     facts |= {"parameters": _parameters(model), "images_per_second": told.get("images_per_second")}
-    files = [Path(given.run) / "evaluation.jsonl", *([given.results] if given.results else [])]
+    files = command.files(given, "evaluation")
     for what in (["reconstructions"] if hasattr(model, "encode") else []) + list(chosen):
         start = time.perf_counter()
         if what == "reconstructions":

@@ -7,7 +7,6 @@ an image and bits a dimension, and with the protocol, goes to DIR/likelihoods.js
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -38,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     row = measure(run.open(given.run), given.samples, given.images, given.seed)
-    for file in [Path(given.run) / "likelihoods.jsonl", *([given.results] if given.results else [])]:
+    for file in command.files(given, "likelihoods"):
         rows.append(file, row | rows.facts())
     print(table([row]))
 

@@ -8,7 +8,6 @@ goes to DIR/rates.jsonl and to a file of your choice.
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -25,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of draws")
     given = parser.parse_args(arguments)
     row = measure(run.open(given.run), given.seed)
-    for file in [Path(given.run) / "rates.jsonl", *([given.results] if given.results else [])]:
+    for file in command.files(given, "rates"):
         rows.append(file, row | rows.facts())
     print(table([row]))
 

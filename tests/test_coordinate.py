@@ -58,11 +58,8 @@ def fitted(**target: float) -> bytes:
 def test_the_thesis_s_network_in_float32_is_the_largest_within_the_bytes(monkeypatch):
     monkeypatch.setitem(coordinate.PRESETS, "thesis", coordinate.Config(work=1e5, thesis=True))
     smallest = min(shape.Shape(width=w, depth=1, channels=3).parameters for w in shape.WIDTHS)
-    least = len(
-        container.pack(
-            container.Header(codec="coor", width=24, height=16, channels=3), bytes(2 + 4 * smallest)
-        )
-    )
+    header = container.Header(codec="coor", width=24, height=16, channels=3)
+    least = len(container.pack(header, bytes(payload.PREFIX + 4 * smallest)))
     encode = functools.partial(dfm.encode, smooth(), codec="coordinate", preset="thesis")
     with pytest.raises(ValueError, match="hold no network in float32; allow more"):
         encode(max_bytes=least - 1)

@@ -1,4 +1,3 @@
-import itertools
 import re
 
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ import dfm
 from dfm import container, image, metrics, rate
 from dfm.codecs import latent
 from dfm.codecs.latent import coefficients, fit, planes, quantize, search, weight_changes, weights
-from dfm.codecs.latent.job import Job, Sketch
+from dfm.codecs.latent.job import Job
 from experiments import demo
 
 
@@ -222,10 +221,13 @@ def test_too_few_bytes_are_an_error_that_says_how_many_are_missing(photo):
         dfm.encode(photo, "latent", "instant", max_bytes=least - 1)
 
 
+def slope(photo):
+    """Give alpha that rises along an image."""
+    return np.linspace(0, 255, photo[..., :1].size).astype(np.uint8).reshape(*photo.shape[:2], 1)
+
+
 def with_alpha(photo):
-    """Give an image a slope of alpha."""
-    alpha = np.linspace(0, 255, photo[..., 0].size).astype(np.uint8).reshape(photo.shape[:2])
-    return np.concatenate([photo, alpha[..., None]], axis=2)
+    return np.concatenate([photo, slope(photo)], axis=2)
 
 
 @pytest.mark.parametrize("budget", [200, 400])
@@ -241,79 +243,10 @@ def test_bytes_that_alpha_lacks_are_told_for_the_whole_image(photo):
     assert len(dfm.encode(with_alpha(photo), "latent", "instant", max_bytes=enough)) <= enough
 
 
-@pytest.fixture
-def judged(photo, monkeypatch):
-    """Give what judges a stream of a size and a PSNR."""
-    job = Job(photo, planes.of(photo), 4, latent.Config(steps=1), 0, lambda *_: None)
-
-    def judge(target, aim, size=0, psnr=0.0):
-        monkeypatch.setattr(Job, "psnr", lambda *_: psnr)
-        return search._judged(job, target, aim, bytes(size))
-
-    return judge
-
-
-@pytest.mark.parametrize(
-    ("size", "met", "near"), [(900, True, False), (975, True, True), (1000, True, True), (1100, False, True)]
-)
-def test_bytes_are_judged_and_the_next_aim_makes_up_for_what_was_missed(judged, size, met, near):
-    target = rate.Target(max_bytes=1000)
-    found = judged(target, target, size)
-    assert found[:2] == (met, near)
-    assert size * found[2].max_bytes / 1000 == pytest.approx(985, abs=2)  # as if bytes followed the aim
-    assert judged(rate.Target(max_bytes=11), rate.Target(max_bytes=1), 400)[2].max_bytes == 1
-
-
-@pytest.mark.parametrize(
-    ("psnr", "met", "near"), [(29.0, False, True), (30.05, True, True), (35.0, True, False)]
-)
-def test_a_psnr_is_judged_and_the_next_aim_makes_up_for_what_was_missed(judged, psnr, met, near):
-    target = rate.Target(min_psnr=30.0)
-    found = judged(target, target, psnr=psnr)
-    assert found[:2] == (met, near)
-    assert psnr + found[2].min_psnr - 30 == pytest.approx(30.05)
-
-
-def test_an_image_that_comes_out_without_loss_meets_any_psnr(judged, monkeypatch):
-    met, _, aim = judged(rate.Target(min_psnr=30.0), rate.Target(min_psnr=5.0), psnr=np.inf)
-    assert met
-    assert aim.min_psnr > 0
-    monkeypatch.undo()
-    flat = np.full((32, 48, 3), 255, np.uint8)
-    assert quality(flat, dfm.encode(flat, "latent", "instant", min_psnr=30.0)) >= 30
-
-
-def test_lambda_is_steered_up_where_bytes_are_too_many_and_down_where_the_error_is_too_large(
-    photo, monkeypatch
-):
-    monkeypatch.setattr(quantize, "likely_bytes", lambda *_: 100.0)
-    job = Job(photo, planes.of(photo), 4, latent.Config(steps=1), 0, lambda *_: None)
-    state = fit.start(job.base, job.pixels)
-
-    def steered(aim, bits, mse):
-        return search._steered(job, aim, state, fit.Report(float(mse), float(bits), 0.0), 1e-3)
-
-    few = rate.Target(max_bytes=1000)
-    assert steered(few, 8 * 1100, 0) > steered(few, 8 * 950, 0) > 1e-3 > steered(few, 8 * 850, 0)
-    good = rate.Target(min_psnr=30.0)
-    assert steered(good, 0, 1.05e-3) < 1e-3 < steered(good, 0, 0.95e-3)
-    assert steered(rate.Target(lambda_=1e-3), 8, 0.5) == 1e-3
-
-
-def test_the_first_lambda_is_the_higher_the_fewer_the_bytes_and_the_lower_the_psnr(photo):
-    pixels, settings = planes.of(photo), latent.Config(steps=1)
-    jobs = [Job(photo, pixels, n, settings, 0, lambda *_: None) for n in range(weights.BASES)]
-    of_bytes = [search._first(jobs, rate.Target(max_bytes=n))[1] for n in (30, 300, 1000, 10_000)]
-    of_psnr = [search._first(jobs, rate.Target(min_psnr=x))[1] for x in (45.0, 35.0, 25.0, 15.0)]
-    for lambdas in (of_bytes, of_psnr[::-1]):
-        assert all(a > 1.5 * b for a, b in itertools.pairwise(lambdas))
-
-
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_every_kind_of_pixel_comes_back(photo, channels):
-    alpha = np.linspace(0, 255, photo[..., 0].size).astype(np.uint8).reshape(photo.shape[:2])
     planes = [photo[..., 1:2]] if channels < 3 else [photo]
-    pixels = np.concatenate([*planes, *([alpha[..., None]] if channels % 2 == 0 else [])], axis=2)
+    pixels = np.concatenate([*planes, *([slope(photo)] if channels % 2 == 0 else [])], axis=2)
     data = dfm.encode(pixels, "latent", "instant", min_psnr=24.0)
     decoded = dfm.decode(data).reshape(pixels.shape)
     for c in range(channels):
@@ -363,17 +296,6 @@ def test_a_region_at_another_size_is_a_part_of_the_whole_to_the_bit(photo, size,
     for x, y, width, height in np.random.default_rng(0).integers(1, 9, (20, 4)).tolist():
         part = latent._resampled(image, size, (x, y, width, height))
         np.testing.assert_array_equal(part, whole[y : y + height, x : x + width])
-
-
-@pytest.mark.parametrize(
-    ("loss", "steps", "chosen"), [(0.7e-3, 25, 3), (1.05e-3, 25, 2), (1.05e-3, 1500, 3), (1.15e-3, 1500, 2)]
-)
-def test_octave_0_has_to_lead_in_guesses_by_less_the_longer_the_fit(monkeypatch, photo, loss, steps, chosen):
-    losses = {2: 1.1e-3, 3: loss}
-    monkeypatch.setattr(Job, "sketch", lambda job: Sketch(job, 100.0, 1e-3, losses[job.number]))
-    config = latent.Config(steps=steps)
-    jobs = [Job(photo, None, number, config, 0, lambda done, word: None) for number in losses]
-    assert [sketch.job.number for sketch in search._best(jobs)] == [chosen]
 
 
 def test_a_base_that_this_version_lacks_is_named():

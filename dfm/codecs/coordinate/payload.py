@@ -77,7 +77,7 @@ def unpack(payload: bytes, channels: int) -> tuple[Shape, Layers, int]:
     shape, kind = describe(payload, channels)
     if kind == FLOAT32:
         return shape, _floats(payload[PREFIX:], shape), kind
-    sides = payload[2 : 2 + 2 * len(shape.layers)]
+    sides = payload[PREFIX : PREFIX + 2 * len(shape.layers)]
     codes, scales = sides[::2], sides[1::2]
     if len(sides) < 2 * len(shape.layers) or max(codes) >= STEP_CODES:
         raise FormatError(f"the steps of the coefficients are cut or out of range; {DAMAGED}")

@@ -105,9 +105,8 @@ def _rounded(moved: coefficients.Coefficients, base: weights.Base, code: int) ->
         q = np.rint(np.asarray(c, np.float64) / step)
         integers[group] = np.clip(q, -most, most).astype(np.int64)
     expected = weight_changes.wider_of(step)
-    most_wide = weight_changes.WIDEST
-    widths = sorted({min(max(expected + more, -most_wide), most_wide) for more in _WIDER})
-    trials = (Changes(step=code, wider=wider, integers=integers) for wider in widths)
+    near = np.clip(expected + np.array(_WIDER), -weight_changes.WIDEST, weight_changes.WIDEST)
+    trials = (Changes(step=code, wider=int(wider), integers=integers) for wider in np.unique(near))
     return min(trials, key=functools.partial(weight_changes.bits, base))
 
 

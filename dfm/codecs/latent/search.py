@@ -88,13 +88,13 @@ def _judged(job: Job, target: rate.Target, aim: rate.Target, data: bytes) -> tup
     """Tell whether a stream meets the target, whether it is close to it, and what to aim for next."""
     if aim.max_bytes is not None and target.max_bytes is not None:
         used = len(data) / target.max_bytes
-        next_ = max(1, round(aim.max_bytes * (1 + _USED) / 2 / used))
-        return used <= 1, used >= _USED, rate.Target(max_bytes=next_)
+        budget = max(1, round(aim.max_bytes * (1 + _USED) / 2 / used))
+        return used <= 1, used >= _USED, rate.Target(max_bytes=budget)
     assert aim.min_psnr is not None
     assert target.min_psnr is not None
     excess = job.psnr(data) - target.min_psnr
-    next_psnr = max(_LEAST, aim.min_psnr + _CLOSE / 2 - excess)
-    return excess >= 0, excess <= _CLOSE, rate.Target(min_psnr=next_psnr)
+    least = max(_LEAST, aim.min_psnr + _CLOSE / 2 - excess)
+    return excess >= 0, excess <= _CLOSE, rate.Target(min_psnr=least)
 
 
 def _first(jobs: list[Job], target: rate.Target) -> tuple[Job, float]:

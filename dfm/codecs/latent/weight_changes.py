@@ -13,10 +13,10 @@ from dfm.container import DAMAGED, FormatError
 STEPS = 32  # codes of the quantization step
 STEP_BITS = 16  # of the fraction of a step
 LARGEST = 2**12 - 1  # of an integer
+WIDEST = 128  # of `Changes.wider`, either way
 LEVEL_OF_ONE = 64  # of the mean magnitude of a coefficient, in eighths of an octave
 
 _SETTING_CODE = 60  # of entropy.put
-WIDEST = 128  # of what widens or narrows expectations, either way
 _LEVELS = 128
 
 
